@@ -4,8 +4,9 @@ use millrace_tests::checkout;
 use std::process::Command;
 
 fn packages() -> Vec<serde_json::Value> {
+    let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--offline"])
+        .args(["metadata", "--format-version", "1", "--offline", "--filter-platform", &platform])
         .current_dir(checkout())
         .output()
         .unwrap();

@@ -108,7 +108,7 @@ async fn beyond_loopback_is_refused() {
         .output()
         .unwrap();
     assert!(!output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("loopback"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("until there is authentication"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

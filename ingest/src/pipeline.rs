@@ -178,14 +178,19 @@ impl Pipeline {
     /// A topic that was never there may come; one that was there and is not was deleted, if it stays away for a while.
     fn not_described(&mut self, fault: SourceFault) -> End {
         let bound = self.family.view().manifest.sources.get(&self.def.name).is_some_and(|state| state.topic.is_some());
-        if fault != SourceFault::UnknownTopic || !bound || self.told {
+        if fault != SourceFault::UnknownTopic {
             self.missing_since = None;
             return fault.into();
+        }
+        let unknown = || End::Wait(format!("the broker knows no topic {:?}; waiting for it", self.def.kafka.topic));
+        if !bound || self.told {
+            self.missing_since = None;
+            return unknown();
         }
         let now = self.clock.monotonic();
         let since = *self.missing_since.get_or_insert(now);
         if now.saturating_sub(since) < GONE_AFTER {
-            return fault.into();
+            return unknown();
         }
         End::Fail(format!(
             "topic {:?} was deleted; once it exists again, ALTER SOURCE … RESUME reads it from its beginning",

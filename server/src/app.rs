@@ -54,6 +54,7 @@ pub struct App {
     control: Arc<dyn SourceControl>,
     engine: Arc<Engine>,
     readiness: Readiness,
+    metrics: Arc<Metrics>,
     stop: CancellationToken,
     doors: Vec<JoinHandle<()>>,
     /// Where the PostgreSQL door is, unless it is off.
@@ -108,9 +109,21 @@ impl App {
         let engine = Engine::new(Arc::clone(&store), Arc::clone(&control), cpu, engine_config)?;
         let readiness = Readiness::not_yet("sources are catching up");
         tokio::spawn(readiness::when_caught_up(readiness.clone(), Arc::clone(&supervisor), clock.clone()));
-        let (stop, doors) = (CancellationToken::new(), Vec::new());
-        let mut app =
-            Self { clock, data_dir, store, supervisor, control, engine, readiness, stop, doors, pg: None, http: None };
+        let (stop, doors, metrics) = (CancellationToken::new(), Vec::new(), Arc::default());
+        let mut app = Self {
+            clock,
+            data_dir,
+            store,
+            supervisor,
+            control,
+            engine,
+            readiness,
+            metrics,
+            stop,
+            doors,
+            pg: None,
+            http: None,
+        };
         app.open_pg(config, pg_listener)?;
         app.open_http(config, http_listener)?;
         app.data_dir.publish(app.pg, app.http)?;
@@ -157,6 +170,7 @@ impl App {
             max_connections: config.limits.connections,
             message_bytes_max: config.limits.body_bytes,
             drain_timeout: Duration::from_secs(1),
+            metrics: Arc::clone(&self.metrics),
             ..PgConfig::new(self.clock.clone())
         };
         let serve = pg::serve(listener, Arc::clone(&self.engine), pg_config, self.stop.clone());
@@ -173,7 +187,7 @@ impl App {
             engine: Arc::clone(&self.engine),
             store: Arc::clone(&self.store),
             sources: Arc::clone(&self.control),
-            metrics: Arc::new(Metrics::default()),
+            metrics: Arc::clone(&self.metrics),
             readiness: self.readiness.clone(),
             clock: self.clock.clone(),
             config: Arc::new(HttpConfig { connections, body_bytes, hosts }),

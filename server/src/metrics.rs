@@ -94,6 +94,11 @@ impl QueryTimer {
     pub fn failed(mut self) {
         self.outcome = Outcome::Failed;
     }
+
+    /// It ended, well or not.
+    pub fn ended(self, well: bool) {
+        if well { self.succeeded() } else { self.failed() }
+    }
 }
 
 impl Drop for QueryTimer {

@@ -77,6 +77,7 @@ pub fn status(kind: ErrorKind) -> Status {
         K::UnknownPortal => row("34000", 404, G::NotFound),
         K::DuplicateTable => row("42P07", 409, G::AlreadyExists),
         K::DuplicateObject => row("42710", 409, G::AlreadyExists),
+        K::DuplicateColumn => row("42701", 400, G::InvalidArgument),
         K::Conflict => row("40001", 409, G::Aborted),
         K::Dependent => row("2BP01", 409, G::FailedPrecondition),
         K::WrongState => row("55000", 409, G::FailedPrecondition),

@@ -44,7 +44,11 @@ fn plan_name(expr: &ast::Expr) -> String {
         ast::Expr::Cast { expr, .. } | ast::Expr::Nested(expr) => plan_name(expr),
         ast::Expr::Identifier(name) => folded(name),
         ast::Expr::CompoundIdentifier(names) => names.last().map(folded).unwrap_or_default(),
-        other => other.to_string(),
+        // DataFusion calls every subquery the same.
+        other => match other.to_string() {
+            text if text.contains("SELECT ") => "(<subquery>)".to_owned(),
+            text => text,
+        },
     }
 }
 

@@ -147,7 +147,7 @@ impl Family {
         crash_point("committed");
         let parts = u64::try_from(written.len()).unwrap_or(u64::MAX);
         for part in written {
-            self.shared.parts.insert(&self.dir, part);
+            self.shared.parts.insert(&self.data_dir(), part);
         }
         let version = self.published.publish(manifest, Some(frozen)).manifest.version;
         crash_point("published");
@@ -279,8 +279,11 @@ impl Family {
         self.dropped.load(Ordering::Acquire)
     }
 
+    /// Marks it dropped and gives back what its parts hold in memory.
     pub(crate) fn set_dropped(&self) {
         self.dropped.store(true, Ordering::Release);
+        let view = self.view();
+        self.shared.parts.forget(view.manifest.parts.values().flat_map(|page| page.iter().map(|p| p.id)));
     }
 
     pub(crate) fn data_dir(&self) -> PathBuf {

@@ -132,13 +132,11 @@ mod tests {
     fn oracle(negative: bool, digits: &str, point: i64, scale: i64) -> Option<i128> {
         let keep = point + scale;
         let mut all: Vec<u8> = digits.bytes().map(|b| b - b'0').collect();
-        let mut keep = usize::try_from(keep).map_or_else(
-            |_| {
-                all = std::iter::repeat_n(0, usize::try_from(-keep).unwrap()).chain(all.clone()).collect();
-                0
-            },
-            |k| k,
-        );
+        let mut keep = usize::try_from(keep).unwrap_or_else(|_| {
+            let zeros = usize::try_from(-keep).unwrap();
+            all.splice(0..0, std::iter::repeat_n(0, zeros));
+            0
+        });
         all.resize(all.len().max(keep + 1), 0);
         let up = all[keep] >= 5;
         all.truncate(keep);

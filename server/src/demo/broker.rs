@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 const PARTITIONS: i32 = 4;
-const TICK: Duration = Duration::from_millis(4);
+const TICK: Duration = Duration::from_millis(5);
 const START_BOUND: Duration = Duration::from_secs(10);
 /// Bytes produced and not yet visible at which the generator holds back; a quarter of what the broker keeps.
 const BEHIND_BYTES: u64 = 5 << 20;
@@ -134,7 +134,6 @@ impl Generator {
             let producer: BaseProducer<Deliveries> = ClientConfig::new()
                 .set("bootstrap.servers", cluster.bootstrap_servers())
                 .set("linger.ms", "1")
-                .set("sticky.partitioning.linger.ms", "5")
                 .set("message.timeout.ms", "10000")
                 .create_with_context(Deliveries(samples))?;
             Ok((cluster, producer))
@@ -154,7 +153,7 @@ impl Generator {
 
     /// `rate` events a second, in ticks, until told to stop.
     fn generate(&self, producer: &BaseProducer<Deliveries>) {
-        let (mut edits, mut text) = (Edits::new(self.clock.random()), String::new());
+        let (mut edits, mut text, mut partition) = (Edits::new(self.clock.random()), String::new(), 0);
         let (mut begun, mut due_sent, mut sent, mut bytes) = (self.clock.monotonic(), 0u64, 0u64, 0u64);
         while !self.shared.stop.load(Ordering::Relaxed) {
             self.clock.block(TICK);
@@ -165,11 +164,15 @@ impl Generator {
                 (begun, due_sent) = (now, 0);
                 continue;
             }
+            // A tick's events go to one partition: a fetch from this broker returns one batch of each, however small.
+            partition = (partition + 1) % PARTITIONS;
             let due = due_events(self.rate, now.saturating_sub(begun));
             for number in due_sent..due {
                 edits.write(self.clock.now(), &mut text);
                 let timed = (number == due_sent).then(|| self.clock.monotonic());
-                let record = BaseRecord::<str, str, _>::with_opaque_to(&self.topic, Box::new(timed)).payload(&text);
+                let record = BaseRecord::<str, str, _>::with_opaque_to(&self.topic, Box::new(timed))
+                    .partition(partition)
+                    .payload(&text);
                 if producer.send(record).is_ok() {
                     sent += 1;
                     bytes += u64::try_from(text.len()).unwrap_or(0);

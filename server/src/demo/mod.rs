@@ -94,8 +94,10 @@ async fn define(app: &App, broker: &Broker) -> Result<()> {
         execute(app.engine(), &format!("DROP SOURCE {SOURCE}")).await?;
     }
     let (brokers, topic) = (broker.servers(), broker.topic());
+    // A real broker answers a waiting fetch as soon as there is a record; this one only when the wait is over.
     let sql = format!(
-        "CREATE SOURCE {SOURCE} TO {TABLE} FROM KAFKA (brokers = '{brokers}', topic = '{topic}', start = 'earliest') FORMAT JSON"
+        "CREATE SOURCE {SOURCE} TO {TABLE} FROM KAFKA (brokers = '{brokers}', topic = '{topic}', start = 'earliest', \
+         'fetch.wait.max.ms' = '2') FORMAT JSON"
     );
     execute(app.engine(), &sql).await
 }

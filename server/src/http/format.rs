@@ -172,7 +172,7 @@ impl Encoder {
     }
 
     /// Writes a failure, after whole rows. `false`: the format has no place for it.
-    pub(super) fn failure(&self, error: &Value, out: &mut Vec<u8>) -> bool {
+    pub(super) fn failure(&self, error: &str, out: &mut Vec<u8>) -> bool {
         match self.format {
             Format::Json => write!(out, "],\"error\":{error}}}\n").is_ok(),
             Format::NdJson => write!(out, "{{\"error\":{error}}}\n").is_ok(),

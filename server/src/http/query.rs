@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use millrace_error::{Error, ErrorKind, Result};
 use millrace_sql::{Answer, Body as Rows, RowStream, Session, SnapshotName};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 const SNAPSHOT: HeaderName = HeaderName::from_static("millrace-snapshot");
@@ -119,22 +119,30 @@ fn encoded(encoder: Encoder, rows: RowStream, timer: QueryTimer) -> impl Stream<
     })
 }
 
+/// One family in a snapshot, members in the order of the surface.
+#[derive(Serialize)]
+struct Named<'a> {
+    version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offsets: Option<&'a BTreeMap<String, BTreeMap<String, BTreeMap<i32, i64>>>>,
+}
+
 /// `{"wikipedia":{"version":12,"offsets":{…}}}`.
-pub(super) fn snapshot_json(snapshot: &BTreeMap<String, SnapshotName>, with_offsets: bool) -> Value {
-    let families = snapshot.iter().map(|(table, name)| {
-        let mut family = json!({ "version": name.version });
-        if let (true, Some(members)) = (with_offsets, family.as_object_mut()) {
-            members.insert("offsets".to_owned(), json!(name.offsets));
-        }
-        (table.clone(), family)
-    });
-    Value::Object(families.collect::<Map<_, _>>())
+pub(super) fn snapshot_json(snapshot: &BTreeMap<String, SnapshotName>, with_offsets: bool) -> String {
+    let families: BTreeMap<&str, Named<'_>> = snapshot
+        .iter()
+        .map(|(table, name)| {
+            let offsets = with_offsets.then_some(&name.offsets);
+            (table.as_str(), Named { version: name.version, offsets })
+        })
+        .collect();
+    // Texts and numbers under text keys: it cannot fail.
+    serde_json::to_string(&families).unwrap_or_else(|_| "{}".to_owned())
 }
 
 fn snapshot_header(snapshot: &BTreeMap<String, SnapshotName>) -> HeaderValue {
-    let whole = ascii(&snapshot_json(snapshot, true).to_string());
-    let text =
-        if whole.len() <= SNAPSHOT_HEADER_BYTES { whole } else { ascii(&snapshot_json(snapshot, false).to_string()) };
+    let whole = ascii(&snapshot_json(snapshot, true));
+    let text = if whole.len() <= SNAPSHOT_HEADER_BYTES { whole } else { ascii(&snapshot_json(snapshot, false)) };
     HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("{}"))
 }
 
@@ -163,7 +171,7 @@ mod tests {
             BTreeMap::from([("wiki".to_owned(), BTreeMap::from([("t".to_owned(), (0..n).map(|p| (p, 7)).collect())]))])
         };
         let small = BTreeMap::from([("tä".to_owned(), SnapshotName { version: 12, offsets: offsets(1) })]);
-        assert_eq!(snapshot_header(&small), r#"{"t\u00e4":{"offsets":{"wiki":{"t":{"0":7}}},"version":12}}"#);
+        assert_eq!(snapshot_header(&small), r#"{"t\u00e4":{"version":12,"offsets":{"wiki":{"t":{"0":7}}}}}"#);
         let large = BTreeMap::from([("t".to_owned(), SnapshotName { version: 12, offsets: offsets(5_000) })]);
         assert_eq!(snapshot_header(&large), r#"{"t":{"version":12}}"#);
     }

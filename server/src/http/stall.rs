@@ -2,7 +2,6 @@
 
 use futures::future::BoxFuture;
 use millrace_clock::Clock;
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -3,6 +3,7 @@
 //! What enters: a socket. What leaves: nothing; it ends when the client leaves, breaks the protocol, idles too long, or the
 //! server stops. Deliberately absent: what the two query protocols do (`simple`, `extended`).
 
+use crate::metrics::{Door, QueryTimer};
 use crate::pg::PgConfig;
 use crate::pg::cursor::{Watch, shutting_down};
 use crate::pg::extended::{Portal, Prepared};
@@ -160,7 +161,12 @@ impl Connection {
             Message::Bind(bind) => self.bind(bind),
             Message::Describe(Target::Statement(name)) => self.describe_statement(&name),
             Message::Describe(Target::Portal(name)) => self.describe_portal(&name),
-            Message::Execute { portal, max_rows } => self.execute(&portal, u64::from(max_rows)).await,
+            Message::Execute { portal, max_rows } => {
+                let timer = self.timer();
+                let done = self.execute(&portal, u64::from(max_rows)).await;
+                timer.ended(done.is_ok());
+                done
+            }
             Message::Close(target) => {
                 self.close(&target);
                 Ok(())
@@ -200,6 +206,11 @@ impl Connection {
             b'p' => Err(Trouble::Fatal(Report::from(&error))),
             _ => self.settle_extended(Err(error.into())).await,
         }
+    }
+
+    /// Starts the time of a query.
+    pub(crate) fn timer(&self) -> QueryTimer {
+        self.shared.config.metrics.start(Door::Pg, &self.shared.config.clock)
     }
 
     /// Runs a statement up to its answer, whose notices are put out.

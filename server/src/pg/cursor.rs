@@ -9,6 +9,7 @@ use crate::pg::pg_type::PgType;
 use crate::pg::registry::Running;
 use crate::pg::reply::{Report, Trouble};
 use crate::pg::wire::{Incoming, Outgoing};
+use crate::pg::zone::Zone;
 use futures::{FutureExt, StreamExt};
 use millrace_sql::RowStream;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,7 @@ pub(crate) struct Cursor {
     formats: Vec<Format>,
     /// The word before the count, or the whole tag.
     tag: &'static str,
+    zone: Zone,
     batch: Option<(BatchEncoder, usize)>,
     finished: bool,
 }
@@ -67,8 +69,14 @@ pub(crate) fn shutting_down() -> Report {
 }
 
 impl Cursor {
-    pub(crate) fn new(rows: RowStream, types: Vec<PgType>, formats: Vec<Format>, tag: &'static str) -> Self {
-        Self { rows, types, formats, tag, batch: None, finished: false }
+    pub(crate) fn new(
+        rows: RowStream,
+        types: Vec<PgType>,
+        formats: Vec<Format>,
+        tag: &'static str,
+        zone: Zone,
+    ) -> Self {
+        Self { rows, types, formats, tag, zone, batch: None, finished: false }
     }
 
     /// The tag after `sent` rows.
@@ -123,7 +131,7 @@ impl Cursor {
             }
         };
         match next {
-            Some(batch) => self.batch = Some((BatchEncoder::new(&batch?, &self.types, &self.formats)?, 0)),
+            Some(batch) => self.batch = Some((BatchEncoder::new(&batch?, &self.types, &self.formats, self.zone)?, 0)),
             None => self.finished = true,
         }
         Ok(())

@@ -13,6 +13,7 @@ use crate::pg::frontend::{Bind, Parse, Target};
 use crate::pg::pg_type::{ColumnShape, PgType};
 use crate::pg::registry::Running;
 use crate::pg::reply::{self, Report, Trouble};
+use crate::pg::zone::Zone;
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Schema};
 use bytes::Bytes;
@@ -124,7 +125,7 @@ impl Connection {
             return Err(Trouble::Failed(Report::new("42P03", format!("cursor \"{}\" already exists", bind.portal))));
         }
         check_names(self.portals.len(), "portals")?;
-        let parameters = prepared.bind(&bind.statement, &bind.formats, &bind.values)?;
+        let parameters = prepared.bind(&bind.statement, &bind.formats, &bind.values, self.settings.zone())?;
         let columns = prepared.columns.as_ref().map_or(0, Vec::len);
         let formats = formats(&bind.result_formats, columns, "result formats", "columns")?;
         self.portals.insert(bind.portal, Portal { prepared, parameters, formats, progress: Progress::Bound });
@@ -206,7 +207,7 @@ impl Connection {
                     let report = Report::new("0A000", "cached plan must not change result type");
                     return Err(Trouble::Failed(report.hint("prepare the statement again")));
                 }
-                let cursor = Cursor::new(rows, types, portal.formats.clone(), tag);
+                let cursor = Cursor::new(rows, types, portal.formats.clone(), tag, self.settings.zone());
                 self.fetch(cursor, max_rows, running).await
             }
         }
@@ -245,7 +246,7 @@ impl Prepared {
             .collect()
     }
 
-    fn bind(&self, name: &str, codes: &[i16], values: &[Option<Bytes>]) -> Result<Vec<ArrayRef>, Trouble> {
+    fn bind(&self, name: &str, codes: &[i16], values: &[Option<Bytes>], zone: Zone) -> Result<Vec<ArrayRef>, Trouble> {
         if values.len() != self.parameters.len() {
             let message = format!(
                 "bind message supplies {} parameters, but prepared statement \"{name}\" requires {}",
@@ -258,7 +259,7 @@ impl Prepared {
         let each = values.iter().zip(&self.parameters).zip(formats).enumerate();
         each.map(|(at, ((value, wanted), format))| {
             let declared = self.declared.get(at).copied().flatten();
-            bind::parameter(value.as_deref(), declared, wanted, format)
+            bind::parameter(value.as_deref(), declared, wanted, bind::Form { format, zone })
                 .map_err(|e| e.with("parameter", format!("${}", at + 1)).into())
         })
         .collect()

@@ -26,7 +26,9 @@ mod startup;
 #[cfg(test)]
 mod tests;
 mod wire;
+mod zone;
 
+use crate::metrics::Metrics;
 use connection::Shared;
 use millrace_clock::Clock;
 use millrace_sql::Engine;
@@ -60,6 +62,8 @@ pub struct PgConfig {
     pub message_bytes_max: usize,
     /// Time and randomness.
     pub clock: Clock,
+    /// Counts statements.
+    pub metrics: Arc<Metrics>,
 }
 
 impl PgConfig {
@@ -73,6 +77,7 @@ impl PgConfig {
             drain_timeout: Duration::from_secs(5),
             message_bytes_max: 64 << 20,
             clock,
+            metrics: Arc::default(),
         }
     }
 }

@@ -6,13 +6,14 @@
 
 use crate::pg::reply::{self, Report, Trouble};
 use crate::pg::startup::Start;
+use crate::pg::zone::Zone;
 use bytes::BytesMut;
 use millrace_error::ErrorKind;
 use millrace_sql::Session;
 
 /// Reported settings with the values of a fresh session. Drivers refuse to work without some of these.
 const REPORTED: [(&str, &str); 13] = [
-    ("server_version", "14.13"),
+    ("server_version", "14.19"),
     ("server_encoding", "UTF8"),
     ("client_encoding", "UTF8"),
     ("application_name", ""),
@@ -34,11 +35,15 @@ const CHANGEABLE: [&str; 4] = ["application_name", "DateStyle", "IntervalStyle",
 #[derive(Debug)]
 pub(crate) struct Settings {
     values: Vec<(&'static str, String)>,
+    zone: Zone,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { values: REPORTED.iter().map(|(name, value)| (*name, (*value).to_owned())).collect() }
+        Self {
+            values: REPORTED.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
+            zone: Zone::default(),
+        }
     }
 }
 
@@ -46,20 +51,32 @@ impl Settings {
     /// Applies the settings of a start-up packet as if by SET. One that nobody knows is passed over; a bad value of a
     /// known one ends the connection, as with PostgreSQL.
     pub(crate) fn apply(&mut self, session: &mut Session, start: &Start) -> Result<(), Trouble> {
-        self.put("session_authorization", &start.user);
         for (name, value) in &start.settings {
             if name.eq_ignore_ascii_case("client_encoding") {
                 check_encoding(value)?;
                 continue;
             }
             match session.set(name, value) {
-                Err(e) if e.kind() == ErrorKind::InvalidValue => return Err(Trouble::Fatal(Report::from(&e))),
+                // The JDBC driver always sends the zone of its machine: better UTC than no connection.
+                Err(e) if e.kind() == ErrorKind::InvalidValue && !name.eq_ignore_ascii_case("TimeZone") => {
+                    return Err(Trouble::Fatal(Report::from(&e)));
+                }
                 Err(error) => tracing::debug!(name, value, %error, "start-up setting passed over"),
                 Ok(_) => {}
             }
         }
-        self.refresh(session);
+        for (name, _) in REPORTED {
+            if let Ok(value) = session.setting(name) {
+                self.put(name, &value);
+            }
+        }
+        self.put("session_authorization", &start.user);
         Ok(())
+    }
+
+    /// The zone in which instants are shown and read.
+    pub(crate) fn zone(&self) -> Zone {
+        self.zone
     }
 
     /// Puts out every setting.
@@ -77,6 +94,9 @@ impl Settings {
     fn put(&mut self, name: &str, value: &str) -> bool {
         let Some((_, old)) = self.values.iter_mut().find(|(known, _)| *known == name) else { return false };
         let changed = old != value;
+        if changed && name == "TimeZone" {
+            self.zone = Zone::named(value);
+        }
         value.clone_into(old);
         changed
     }

@@ -22,7 +22,9 @@ impl Connection {
         self.prepared.remove("");
         self.portals.remove("");
         let running = self.registered.begin();
+        let timer = self.timer();
         let done = self.statements(sql, &running).await;
+        timer.ended(done.is_ok());
         drop(running);
         self.settle(done)?;
         self.ready().await
@@ -61,7 +63,7 @@ impl Connection {
         let columns: Vec<ColumnShape> = schema.fields().iter().map(|field| ColumnShape::of(field)).collect();
         reply::row_description(&columns, &[], &mut self.outgoing.buffer);
         let types = columns.iter().map(|column| column.ty).collect();
-        let mut cursor = Cursor::new(rows, types, vec![Format::Text; columns.len()], tag);
+        let mut cursor = Cursor::new(rows, types, vec![Format::Text; columns.len()], tag, self.settings.zone());
         let mut watch = Watch { running, force: &self.shared.force, incoming: &mut self.incoming };
         let pumped = cursor.pump(0, &mut self.outgoing, &mut watch).await?;
         reply::command_complete(cursor.tag(pumped.sent), &mut self.outgoing.buffer);

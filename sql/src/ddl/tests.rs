@@ -95,7 +95,7 @@ impl Fixture {
     }
 
     async fn run(&mut self, sql: &str) -> Result<Answer> {
-        let sources: Arc<dyn SourceControl> = Arc::clone(&self.sources) as _;
+        let sources: Arc<dyn SourceControl> = self.sources.clone();
         let ctx = CommandContext { store: &self.store, sources: &sources };
         let Some(Parsed::Command(command)) = parse(sql)?.pop() else { panic!("{sql} is no command") };
         let columns = command_columns(&command, &self.settings)?;

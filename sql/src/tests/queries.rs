@@ -211,3 +211,35 @@ async fn parameters_are_described_and_bound() {
     let hinted = f.session.describe(&statement, &[Some(DataType::Int32)]).await.unwrap();
     assert_eq!(hinted.parameters[0], DataType::Int32);
 }
+
+/// Parts that found no room in memory: DataFusion reads them, prunes inside them, and answers the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_out_of_memory_are_read_through_parquet() {
+    let mut f = Fixture::fed(4 << 20).await;
+    for day in 0..2 {
+        f.append(20_000, day * 24);
+        f.family().seal().await.unwrap();
+    }
+    f.append(10, 72);
+    let filter = "channel = '#ch3' AND time >= '2015-09-13' AND n < 1000";
+    let plan = f.rows(&format!("EXPLAIN SELECT sum(n) FROM t WHERE {filter}")).await.join("\n");
+    assert!(plan.contains("Parts: 1/2 (0 in memory") && plan.contains("file_type=parquet"), "{plan}");
+    assert!(plan.contains("predicate=") && plan.contains("pruning_predicate="), "{plan}");
+    for (sql, expected) in [
+        (format!("SELECT count(*), sum(n) FROM t WHERE {filter}"), vec!["101|49803"]),
+        (
+            "SELECT count(*), sum(n), min(time), max(channel) FROM t".to_owned(),
+            vec!["40010|399980045|2015-09-12T00:00:00Z|#ch9"],
+        ),
+        (
+            "SELECT id::text, time, channel FROM t WHERE n = 12345 ORDER BY time LIMIT 1".to_owned(),
+            vec!["00000000-0000-0000-0000-000000003039|2015-09-12T00:00:00.012345Z|#ch5"],
+        ),
+        ("SELECT count(*) FROM t WHERE id = '00000000-0000-0000-0000-000000000007'".to_owned(), vec!["3"]),
+        ("SELECT count(DISTINCT channel) FROM t WHERE time < '2015-09-13'".to_owned(), vec!["10"]),
+        ("SELECT count(*), count(payload), min(reason) FROM t_dead_letters".to_owned(), vec!["3|3|invalid_json"]),
+        ("SELECT n FROM t ORDER BY time DESC, n DESC LIMIT 2".to_owned(), vec!["9", "8"]),
+    ] {
+        assert_eq!(f.rows(&sql).await, expected, "{sql}");
+    }
+}

@@ -7,6 +7,7 @@
 //! What enters: bytes in order. What leaves: a file under its temporary name, fsynced, and its checksums.
 
 use super::path;
+use crate::commit_store::FsyncFailed;
 use millrace_error::{Error, Result};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -70,7 +71,8 @@ impl BlockWriter {
     /// # Errors
     /// `Io`, `DiskFull`; the file is removed.
     pub(crate) fn finish(mut self) -> Result<Finished> {
-        self.write_block().and_then(|()| self.file.sync_all()).map_err(|e| Error::io(self.temporary.display(), e))?;
+        self.write_block().map_err(|e| Error::io(self.temporary.display(), e))?;
+        sync(&self.file, self.temporary.path.as_deref().unwrap_or(Path::new("")))?;
         Ok(Finished { temporary: self.temporary, bytes: self.written, sums: self.sums })
     }
 
@@ -137,7 +139,16 @@ impl Drop for Unpublished {
 /// # Errors
 /// `Io`.
 pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder).and_then(|file| file.sync_all()).map_err(|e| Error::io(folder.display(), e))
+    let file = File::open(folder).map_err(|e| Error::io(folder.display(), e))?;
+    sync(&file, folder)
+}
+
+/// A full disk is a full disk; any other failure leaves open what the disk holds (S-8).
+fn sync(file: &File, path: &Path) -> Result<()> {
+    file.sync_all().map_err(|e| match e.kind() {
+        io::ErrorKind::StorageFull => Error::io(path.display(), e),
+        _ => FsyncFailed::at(path, e),
+    })
 }
 
 #[cfg(test)]

@@ -128,3 +128,43 @@ impl Inner {
         self.parts.retain(|_, entry| entry.last_use >= oldest_kept);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{PartitionKey, PartitionTime};
+    use millrace_schema::TableId;
+    use uuid::Uuid;
+
+    fn meta(id: u128) -> Arc<PartMeta> {
+        Arc::new(PartMeta {
+            id: PartId(Uuid::from_u128(id)),
+            table: TableId::BASE,
+            partition: PartitionKey { time: PartitionTime::All, bucket: None },
+            schema_version: 1,
+            level: 0,
+            rows: 0,
+            bytes: 0,
+            created_at: 0,
+            min_time: None,
+            max_time: None,
+            key_bounds: Vec::new(),
+            crc: 0,
+        })
+    }
+
+    #[test]
+    fn the_least_used_are_closed_but_resident_rows_stay() {
+        let cache = PartCache::with_capacity(Arc::new(MemoryBudget::new(1 << 20)), 8);
+        let data = Path::new("/nowhere");
+        cache.insert(data, WrittenPart { meta: (*meta(100)).clone(), rows: Some(Vec::new()) });
+        let first = cache.get(data, &meta(1));
+        for id in 2..50 {
+            cache.get(data, &meta(id));
+            assert!(Arc::ptr_eq(&cache.get(data, &meta(1)), &first), "in use all the time");
+            assert!(cache.lock().parts.len() <= 8);
+        }
+        assert!(!cache.lock().parts.contains_key(&meta(2).id));
+        assert!(cache.get(data, &meta(100)).resident().is_some(), "closed, but not forgotten");
+    }
+}

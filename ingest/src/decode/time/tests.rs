@@ -92,7 +92,8 @@ fn numbers_by_magnitude_or_unit() {
     assert_eq!(from_int(i64::MIN, TimeUnit::S), None);
     assert_eq!(from_int(i64::MIN, TimeUnit::Auto), from_number(i64::MIN.to_string().as_bytes(), TimeUnit::Auto));
     assert_eq!(from_number(b"1e300", TimeUnit::Auto), None);
-    assert_eq!(from_number(b"99999999999999999999", TimeUnit::Ns), None);
+    assert_eq!(from_number(b"99999999999999999999", TimeUnit::Ns), Some(100_000_000_000_000_000));
+    assert_eq!(from_number(b"999999999999999999999", TimeUnit::Ns), None);
     assert_eq!((from_int(1_500, TimeUnit::Ns), from_int(-1_500, TimeUnit::Ns)), (Some(2), Some(-2)));
 }
 

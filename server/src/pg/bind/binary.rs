@@ -6,11 +6,12 @@
 use super::{Value, text, utf8};
 use crate::pg::encode::{EPOCH_2000_DAYS, EPOCH_2000_MICROS};
 use crate::pg::pg_type::PgType;
+use crate::pg::zone::Zone;
 use bytes::Buf;
 use millrace_error::{Error, ErrorKind, Result};
 
-/// Reads `bytes` as a value of `ty`.
-pub(super) fn value(bytes: &[u8], ty: PgType) -> Result<Value> {
+/// Reads `bytes` as a value of `ty`; `zone` is for types whose binary form is text.
+pub(super) fn value(bytes: &[u8], ty: PgType, zone: Zone) -> Result<Value> {
     Ok(match ty {
         PgType::Bool => Value::Bool(u8::from_be_bytes(exact(bytes, "boolean")?) != 0),
         PgType::Int2 => Value::Int(i64::from(i16::from_be_bytes(exact(bytes, "smallint")?))),
@@ -20,13 +21,13 @@ pub(super) fn value(bytes: &[u8], ty: PgType) -> Result<Value> {
         PgType::Float4 => Value::Float(f64::from(f32::from_be_bytes(exact(bytes, "real")?))),
         PgType::Float8 => Value::Float(f64::from_be_bytes(exact(bytes, "double precision")?)),
         PgType::Numeric => Value::Numeric(numeric(bytes)?),
-        PgType::Text | PgType::Varchar | PgType::Name | PgType::Json => text::value(utf8(bytes)?, ty)?,
+        PgType::Text | PgType::Varchar | PgType::Name | PgType::Json => text::value(utf8(bytes)?, ty, zone)?,
         PgType::Jsonb => {
             let json = bytes.strip_prefix(&[1]).ok_or_else(|| {
                 Error::new(ErrorKind::Protocol, "unsupported version of the binary form of jsonb")
                     .hint("send version 1")
             })?;
-            text::value(utf8(json)?, ty)?
+            text::value(utf8(json)?, ty, zone)?
         }
         PgType::Bytea => Value::Bytes(bytes.to_vec()),
         PgType::Uuid => Value::Uuid(exact(bytes, "uuid")?),
@@ -46,7 +47,7 @@ pub(super) fn value(bytes: &[u8], ty: PgType) -> Result<Value> {
             let (micros, days, months) = (bytes.get_i64(), bytes.get_i32(), bytes.get_i32());
             Value::Interval { months, days, micros }
         }
-        PgType::Array(element) => Value::List(list(bytes, element.ty())?),
+        PgType::Array(element) => Value::List(list(bytes, element.ty(), zone)?),
     })
 }
 
@@ -90,7 +91,7 @@ fn numeric(mut bytes: &[u8]) -> Result<String> {
         0xD000 | 0xF000 => return Err(out_of_range("numeric").hint("infinity is not supported")),
         _ => return Err(Error::new(ErrorKind::Protocol, "invalid sign in external \"numeric\" value")),
     };
-    if weight > 1_000 || weight < -1_000 || places > 1_000 {
+    if !(-1_000..=1_000).contains(&weight) || places > 1_000 {
         return Err(out_of_range("numeric"));
     }
     let mut groups = Vec::with_capacity(count);
@@ -112,7 +113,7 @@ fn numeric(mut bytes: &[u8]) -> Result<String> {
 }
 
 /// `array_recv`, one dimension.
-fn list(mut bytes: &[u8], element: PgType) -> Result<Vec<Option<Value>>> {
+fn list(mut bytes: &[u8], element: PgType, zone: Zone) -> Result<Vec<Option<Value>>> {
     let short = || truncated("array");
     let dimensions = bytes.try_get_i32().map_err(|_| short())?;
     bytes.try_get_i32().map_err(|_| short())?;
@@ -137,7 +138,7 @@ fn list(mut bytes: &[u8], element: PgType) -> Result<Vec<Option<Value>>> {
             continue;
         };
         let (item, rest) = bytes.split_at_checked(length).ok_or_else(short)?;
-        items.push(Some(value(item, element)?));
+        items.push(Some(value(item, element, zone)?));
         bytes = rest;
     }
     Ok(items)

@@ -12,6 +12,7 @@ mod text;
 
 use crate::pg::encode::Format;
 use crate::pg::pg_type::PgType;
+use crate::pg::zone::Zone;
 use arrow::array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray, Float64Array,
     Int64Array, IntervalMonthDayNanoArray, ListArray, StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
@@ -51,6 +52,14 @@ pub(super) enum Value {
     List(Vec<Option<Value>>),
 }
 
+/// How a value comes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Form {
+    pub(crate) format: Format,
+    /// The zone of instants that are written without one.
+    pub(crate) zone: Zone,
+}
+
 /// Decodes one parameter. `declared` is the client's type, `wanted` the engine's.
 ///
 /// # Errors
@@ -59,15 +68,15 @@ pub(crate) fn parameter(
     bytes: Option<&[u8]>,
     declared: Option<PgType>,
     wanted: &DataType,
-    format: Format,
+    form: Form,
 ) -> Result<ArrayRef> {
     let Some(bytes) = bytes else { return Ok(new_null_array(wanted, 1)) };
     let ty = declared.unwrap_or_else(|| PgType::from_arrow(wanted));
-    let value = match format {
-        Format::Text => text::value(utf8(bytes)?, ty)?,
-        Format::Binary => binary::value(bytes, ty)?,
+    let value = match form.format {
+        Format::Text => text::value(utf8(bytes)?, ty, form.zone)?,
+        Format::Binary => binary::value(bytes, ty, form.zone)?,
     };
-    array(value, wanted)
+    array(value, wanted, form.zone)
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str> {
@@ -76,11 +85,11 @@ fn utf8(bytes: &[u8]) -> Result<&str> {
 }
 
 /// An array of `value` alone, of type `wanted`.
-fn array(value: Value, wanted: &DataType) -> Result<ArrayRef> {
+fn array(value: Value, wanted: &DataType, zone: Zone) -> Result<ArrayRef> {
     let natural: ArrayRef = match value {
-        Value::Text(text) => return of_text(text, wanted),
-        Value::Numeric(text) => return of_numeric(&text, wanted),
-        Value::List(items) => return of_list(items, wanted),
+        Value::Text(text) => return of_text(text, wanted, zone),
+        Value::Numeric(text) => return of_numeric(&text, wanted, zone),
+        Value::List(items) => return of_list(items, wanted, zone),
         Value::Bool(v) => Arc::new(BooleanArray::from(vec![v])),
         Value::Int(v) => Arc::new(Int64Array::from(vec![v])),
         Value::Float(v) => Arc::new(Float64Array::from(vec![v])),
@@ -125,18 +134,18 @@ fn fixed(bytes: &[u8; 16]) -> Result<ArrayRef> {
 }
 
 /// Text stays text, or is read by the input rules of the wanted type.
-fn of_text(text: String, wanted: &DataType) -> Result<ArrayRef> {
+fn of_text(text: String, wanted: &DataType, zone: Zone) -> Result<ArrayRef> {
     match PgType::from_arrow(wanted) {
         PgType::Text => {
             let natural: ArrayRef = Arc::new(StringArray::from(vec![text]));
             // An untyped parameter: the engine takes it as text.
             if *wanted == DataType::Null { Ok(natural) } else { convert(&natural, wanted) }
         }
-        ty => array(text::value(&text, ty)?, wanted),
+        ty => array(text::value(&text, ty, zone)?, wanted, zone),
     }
 }
 
-fn of_numeric(text: &str, wanted: &DataType) -> Result<ArrayRef> {
+fn of_numeric(text: &str, wanted: &DataType, zone: Zone) -> Result<ArrayRef> {
     let decimal = |precision: u8, scale: i8| -> Result<ArrayRef> {
         let unscaled = text::unscaled(text, precision, scale)?;
         let array = Decimal128Array::from(vec![unscaled]).with_precision_and_scale(precision, scale);
@@ -148,17 +157,21 @@ fn of_numeric(text: &str, wanted: &DataType) -> Result<ArrayRef> {
             let natural: ArrayRef = Arc::new(StringArray::from(vec![text]));
             convert(&natural, wanted)
         }
-        DataType::Float32 | DataType::Float64 => array(Value::Float(text::float(text)?), wanted),
+        DataType::Float32 | DataType::Float64 => array(Value::Float(text::float(text)?), wanted, zone),
         DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => {
             // As an assignment does: to the nearest integer.
             let whole = i64::try_from(text::unscaled(text, 38, 0)?);
-            array(Value::Int(whole.map_err(|_| Error::new(ErrorKind::OutOfRange, "bigint out of range"))?), wanted)
+            array(
+                Value::Int(whole.map_err(|_| Error::new(ErrorKind::OutOfRange, "bigint out of range"))?),
+                wanted,
+                zone,
+            )
         }
         _ => convert(&decimal(38, 10)?, wanted),
     }
 }
 
-fn of_list(items: Vec<Option<Value>>, wanted: &DataType) -> Result<ArrayRef> {
+fn of_list(items: Vec<Option<Value>>, wanted: &DataType, zone: Zone) -> Result<ArrayRef> {
     let (DataType::List(field) | DataType::LargeList(field) | DataType::FixedSizeList(field, _)) = wanted else {
         let to = PgType::from_arrow(wanted);
         return Err(Error::new(ErrorKind::TypeMismatch, format!("an array is not of type {to:?}").to_lowercase()));
@@ -166,7 +179,9 @@ fn of_list(items: Vec<Option<Value>>, wanted: &DataType) -> Result<ArrayRef> {
     let count = items.len();
     let arrays = items
         .into_iter()
-        .map(|item| item.map_or_else(|| Ok(new_null_array(field.data_type(), 1)), |v| array(v, field.data_type())))
+        .map(|item| {
+            item.map_or_else(|| Ok(new_null_array(field.data_type(), 1)), |v| array(v, field.data_type(), zone))
+        })
         .collect::<Result<Vec<ArrayRef>>>()?;
     let internal = |e: ArrowError| Error::internal("cannot build an array").caused_by(e);
     let values = if arrays.is_empty() {

@@ -5,6 +5,7 @@
 
 use super::Value;
 use crate::pg::encode::{MICROS_PER_DAY, MICROS_PER_SECOND, days_from_civil};
+use crate::pg::zone::Zone;
 use millrace_error::{Error, ErrorKind, Result};
 
 /// `date_in`: a time of day that follows is passed over.
@@ -37,11 +38,14 @@ pub(super) fn timestamp(text: &str) -> Result<(i64, Option<i64>)> {
     Ok((whole.ok_or_else(|| out_of_range(text))?, offset))
 }
 
-/// `timestamptz_in`; without a zone it is UTC.
-pub(super) fn instant(text: &str) -> Result<i64> {
+/// `timestamptz_in`; without a zone of its own it is in `session_zone`.
+pub(super) fn instant(text: &str, session_zone: Zone) -> Result<i64> {
     let (micros, offset) = timestamp(text)?;
-    let shift = offset.unwrap_or(0) * MICROS_PER_SECOND;
-    micros.checked_sub(shift).ok_or_else(|| out_of_range(text))
+    let instant = match offset {
+        Some(offset) => micros.checked_sub(offset * MICROS_PER_SECOND),
+        None => session_zone.instant_of(micros),
+    };
+    instant.ok_or_else(|| out_of_range(text))
 }
 
 fn invalid(type_name: &str, text: &str) -> Error {

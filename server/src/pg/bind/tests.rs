@@ -9,8 +9,12 @@ use arrow::util::display::array_value_to_string;
 use bytes::BytesMut;
 use proptest::prelude::*;
 
+fn form(format: Format) -> Form {
+    Form { format, zone: Zone::default() }
+}
+
 fn read(text: &str, ty: PgType) -> Result<ArrayRef> {
-    parameter(Some(text.as_bytes()), Some(ty), &ty.arrow(), Format::Text)
+    parameter(Some(text.as_bytes()), Some(ty), &ty.arrow(), form(Format::Text))
 }
 
 fn shown(text: &str, ty: PgType) -> String {
@@ -26,7 +30,7 @@ fn sent(array: &ArrayRef, ty: PgType, format: Format) -> Vec<u8> {
     let schema = Arc::new(Schema::new(vec![Field::new("x", array.data_type().clone(), true)]));
     let batch = RecordBatch::try_new(schema, vec![array.clone()]).unwrap();
     let mut out = BytesMut::new();
-    BatchEncoder::new(&batch, &[ty], &[format]).unwrap().put_row(0, &mut out).unwrap();
+    BatchEncoder::new(&batch, &[ty], &[format], Zone::default()).unwrap().put_row(0, &mut out).unwrap();
     out.get(11..).unwrap().to_vec()
 }
 
@@ -85,7 +89,7 @@ fn bad_text_is_refused_with_its_kind() {
         assert_eq!(kind(text, ty), ErrorKind::InvalidTime, "{text} as {ty:?}");
     }
     assert_eq!(
-        parameter(Some(b"\xff"), None, &DataType::Utf8, Format::Text).unwrap_err().kind(),
+        parameter(Some(b"\xff"), None, &DataType::Utf8, form(Format::Text)).unwrap_err().kind(),
         ErrorKind::InvalidText
     );
 }
@@ -106,9 +110,12 @@ fn moments() {
     assert_eq!(micros("2024-02-29 13:05:06+05", PgType::Timestamp), base, "a zone is ignored without time zone");
     assert_eq!(micros("2024-02-29 13:05:06.1234567", PgType::Timestamp), base + 123_457);
     assert_eq!(micros("2024-02-29", PgType::Timestamp), 1_709_164_800_000_000);
+    let berlin = Form { format: Format::Text, zone: Zone::named("Europe/Berlin") };
+    let local = parameter(Some(b"2024-02-29 14:05:06"), None, &PgType::TimestampTz.arrow(), berlin).unwrap();
+    assert_eq!(local.as_primitive::<TimestampMicrosecondType>().value(0), base);
     assert_eq!(shown("0044-03-15 BC", PgType::Date), "-0043-03-15");
     assert_eq!(shown("04:05", PgType::Time), "04:05:00");
-    let interval = |text: &str| match text::value(text, PgType::Interval).unwrap() {
+    let interval = |text: &str| match text::value(text, PgType::Interval, Zone::default()).unwrap() {
         Value::Interval { months, days, micros } => (months, days, micros),
         other => panic!("{other:?}"),
     };
@@ -122,19 +129,19 @@ fn moments() {
 #[test]
 fn declared_and_wanted_types_may_differ() {
     let numeric = DataType::Decimal128(10, 2);
-    let int4 = parameter(Some(&7i32.to_be_bytes()), Some(PgType::Int4), &numeric, Format::Binary).unwrap();
+    let int4 = parameter(Some(&7i32.to_be_bytes()), Some(PgType::Int4), &numeric, form(Format::Binary)).unwrap();
     assert_eq!(int4.as_primitive::<Decimal128Type>().value(0), 700);
-    let wide = parameter(Some(b"9000000000"), Some(PgType::Int8), &DataType::Int32, Format::Text);
+    let wide = parameter(Some(b"9000000000"), Some(PgType::Int8), &DataType::Int32, form(Format::Text));
     assert_eq!(wide.unwrap_err().kind(), ErrorKind::OutOfRange);
-    let typed = parameter(Some(b"12"), Some(PgType::Text), &DataType::Int64, Format::Text).unwrap();
+    let typed = parameter(Some(b"12"), Some(PgType::Text), &DataType::Int64, form(Format::Text)).unwrap();
     assert_eq!(typed.as_primitive::<Int64Type>().value(0), 12);
-    let half = parameter(Some(b"2.5"), Some(PgType::Numeric), &DataType::Int32, Format::Text).unwrap();
+    let half = parameter(Some(b"2.5"), Some(PgType::Numeric), &DataType::Int32, form(Format::Text)).unwrap();
     assert_eq!(half.as_primitive::<Int32Type>().value(0), 3);
-    let view = parameter(Some(b"x"), Some(PgType::Varchar), &DataType::Utf8View, Format::Binary).unwrap();
+    let view = parameter(Some(b"x"), Some(PgType::Varchar), &DataType::Utf8View, form(Format::Binary)).unwrap();
     assert_eq!(view.data_type(), &DataType::Utf8View);
     let nanos = DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
-    assert_eq!(parameter(Some(b"2024-01-01"), None, &nanos, Format::Text).unwrap().data_type(), &nanos);
-    let null = parameter(None, Some(PgType::Int4), &numeric, Format::Binary).unwrap();
+    assert_eq!(parameter(Some(b"2024-01-01"), None, &nanos, form(Format::Text)).unwrap().data_type(), &nanos);
+    let null = parameter(None, Some(PgType::Int4), &numeric, form(Format::Binary)).unwrap();
     assert!(null.is_null(0) && null.data_type() == &numeric);
 }
 
@@ -143,7 +150,7 @@ fn binary_of_a_wrong_length_is_a_protocol_error() {
     for ty in
         [PgType::Bool, PgType::Int4, PgType::Float8, PgType::Numeric, PgType::Date, PgType::Uuid, PgType::Interval]
     {
-        let error = parameter(Some(b"abc"), Some(ty), &ty.arrow(), Format::Binary).unwrap_err();
+        let error = parameter(Some(b"abc"), Some(ty), &ty.arrow(), form(Format::Binary)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Protocol, "{ty:?}");
     }
 }
@@ -154,7 +161,7 @@ fn arrays_both_ways() {
     let array = read("{1, NULL ,3}", ty).unwrap();
     assert_eq!(sent(&array, ty, Format::Text), b"{1,NULL,3}");
     let bytes = sent(&array, ty, Format::Binary);
-    let back = parameter(Some(&bytes), Some(ty), &ty.arrow(), Format::Binary).unwrap();
+    let back = parameter(Some(&bytes), Some(ty), &ty.arrow(), form(Format::Binary)).unwrap();
     assert_eq!(&back, &array);
     let texts = PgType::Array(crate::pg::pg_type::Element::of(PgType::Text).unwrap());
     let array = read(r#"{"1","a,b",x y}"#, texts).unwrap();
@@ -169,7 +176,7 @@ proptest! {
         let array: ArrayRef = Arc::new(array);
         for format in [Format::Text, Format::Binary] {
             let bytes = sent(&array, PgType::Numeric, format);
-            let back = parameter(Some(&bytes), Some(PgType::Numeric), &wanted, format).unwrap();
+            let back = parameter(Some(&bytes), Some(PgType::Numeric), &wanted, form(format)).unwrap();
             prop_assert_eq!(&back, &array);
         }
     }
@@ -179,7 +186,7 @@ proptest! {
         let ty = PgType::TimestampTz;
         let array: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![micros]).with_timezone("UTC"));
         for format in [Format::Text, Format::Binary] {
-            let back = parameter(Some(&sent(&array, ty, format)), Some(ty), array.data_type(), format).unwrap();
+            let back = parameter(Some(&sent(&array, ty, format)), Some(ty), array.data_type(), form(format)).unwrap();
             prop_assert_eq!(&back, &array);
         }
     }
@@ -188,8 +195,8 @@ proptest! {
     fn no_text_and_no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..40), words in "[-+0-9a-z:. {},\"]{0,24}") {
         for oid in [16, 20, 21, 23, 25, 26, 114, 700, 701, 1082, 1083, 1114, 1184, 1186, 1700, 2950, 3802, 17, 1007, 1009] {
             let ty = PgType::from_oid(oid).unwrap();
-            let _ = parameter(Some(&bytes), Some(ty), &ty.arrow(), Format::Binary);
-            let _ = parameter(Some(words.as_bytes()), Some(ty), &ty.arrow(), Format::Text);
+            let _ = parameter(Some(&bytes), Some(ty), &ty.arrow(), form(Format::Binary));
+            let _ = parameter(Some(words.as_bytes()), Some(ty), &ty.arrow(), form(Format::Text));
         }
     }
 }

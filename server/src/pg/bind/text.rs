@@ -5,11 +5,12 @@
 
 use super::{Value, moment};
 use crate::pg::pg_type::PgType;
+use crate::pg::zone::Zone;
 use millrace_error::{Error, ErrorKind, Result};
 use std::fmt::Write;
 
-/// Reads `text` as a value of `ty`.
-pub(super) fn value(text: &str, ty: PgType) -> Result<Value> {
+/// Reads `text` as a value of `ty`; an instant without a zone is in `zone`.
+pub(super) fn value(text: &str, ty: PgType, zone: Zone) -> Result<Value> {
     let trimmed = text.trim_matches(|c: char| c.is_ascii_whitespace());
     Ok(match ty {
         PgType::Bool => Value::Bool(boolean(trimmed).ok_or_else(|| invalid("boolean", text))?),
@@ -27,9 +28,9 @@ pub(super) fn value(text: &str, ty: PgType) -> Result<Value> {
         PgType::Date => Value::Date(moment::date(trimmed)?),
         PgType::Time => Value::Time(moment::time(trimmed)?),
         PgType::Timestamp => Value::Timestamp(moment::timestamp(trimmed)?.0),
-        PgType::TimestampTz => Value::Instant(moment::instant(trimmed)?),
+        PgType::TimestampTz => Value::Instant(moment::instant(trimmed, zone)?),
         PgType::Interval => moment::interval(trimmed)?,
-        PgType::Array(element) => Value::List(list(trimmed, element.ty())?),
+        PgType::Array(element) => Value::List(list(trimmed, element.ty(), zone)?),
     })
 }
 
@@ -198,7 +199,7 @@ pub(super) fn uuid_text(bytes: &[u8; 16]) -> String {
 }
 
 /// `{1,NULL,"a b"}`, one dimension.
-fn list(text: &str, element: PgType) -> Result<Vec<Option<Value>>> {
+fn list(text: &str, element: PgType, zone: Zone) -> Result<Vec<Option<Value>>> {
     let malformed = || {
         Error::new(ErrorKind::InvalidText, format!("malformed array literal: \"{text}\""))
             .hint("write a one-dimensional array like {1,2,NULL}")
@@ -237,7 +238,7 @@ fn list(text: &str, element: PgType) -> Result<Vec<Option<Value>>> {
             return Err(malformed());
         }
         let null = !quoted && bare.eq_ignore_ascii_case("null");
-        items.push(if null { None } else { Some(value(bare, element)?) });
+        items.push(if null { None } else { Some(value(bare, element, zone)?) });
         while chars.next_if(|c| c.is_ascii_whitespace()).is_some() {}
         match chars.next() {
             Some(',') => {}

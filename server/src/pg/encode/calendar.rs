@@ -1,7 +1,8 @@
 //! Dates, times and intervals as PostgreSQL prints them (DateStyle `ISO`, IntervalStyle `postgres`).
 //!
-//! What enters: days, microseconds, months. What leaves: text. Deliberately absent: time zones other than UTC, parsing.
+//! What enters: days, microseconds, months. What leaves: text. Deliberately absent: zone rules, parsing.
 
+use crate::pg::zone::Zone;
 use bytes::{BufMut, BytesMut};
 use std::fmt::Write;
 
@@ -48,16 +49,33 @@ pub(crate) fn put_time(micros: i64, out: &mut BytesMut) {
     put_clock(micros, out);
 }
 
-/// `2024-02-29 04:05:06.789`, with `+00` when it is an instant.
-pub(crate) fn put_timestamp(micros: i64, instant: bool, out: &mut BytesMut) {
-    let bc = put_ymd(micros.div_euclid(MICROS_PER_DAY), out);
+/// `2024-02-29 04:05:06.789`; an instant as it is in its zone, with the offset: `2024-02-29 09:35:06.789+05:30`.
+pub(crate) fn put_timestamp(micros: i64, instant: Option<Zone>, out: &mut BytesMut) {
+    let offset = instant.map(|zone| zone.offset_at(micros));
+    let local = micros.saturating_add(offset.unwrap_or(0) * MICROS_PER_SECOND);
+    let bc = put_ymd(local.div_euclid(MICROS_PER_DAY), out);
     out.put_u8(b' ');
-    put_clock(micros.rem_euclid(MICROS_PER_DAY), out);
-    if instant {
-        out.put_slice(b"+00");
+    put_clock(local.rem_euclid(MICROS_PER_DAY), out);
+    if let Some(offset) = offset {
+        put_offset(offset, out);
     }
     if bc {
         out.put_slice(b" BC");
+    }
+}
+
+/// `+00`, `-03:30`, `+00:53:28`.
+fn put_offset(seconds: i64, out: &mut BytesMut) {
+    out.put_u8(if seconds < 0 { b'-' } else { b'+' });
+    let seconds = seconds.abs();
+    put_two(seconds / 3_600, out);
+    if seconds % 3_600 != 0 {
+        out.put_u8(b':');
+        put_two(seconds / 60 % 60, out);
+    }
+    if seconds % 60 != 0 {
+        out.put_u8(b':');
+        put_two(seconds % 60, out);
     }
 }
 

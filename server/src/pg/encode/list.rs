@@ -3,7 +3,7 @@
 //! What enters: list arrays of any kind, nested too in text. What leaves: `{1,NULL,"a b"}` or the binary array form.
 //! Deliberately absent: binary arrays of several dimensions.
 
-use super::{Column, Encode, Format};
+use super::{Column, Encode, Format, Style};
 use crate::pg::pg_type::PgType;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
@@ -12,7 +12,7 @@ use millrace_error::{Error, ErrorKind, Result};
 use std::ops::Range;
 
 /// The encoder of a list array; `None` where `array` is not a list.
-pub(super) fn encoder(array: &ArrayRef, ty: PgType, format: Format) -> Result<Option<Encode>> {
+pub(super) fn encoder(array: &ArrayRef, ty: PgType, style: Style) -> Result<Option<Encode>> {
     let (values, range): (ArrayRef, Box<dyn Fn(usize) -> Range<usize> + Send + Sync>) = match array.data_type() {
         DataType::List(_) => {
             let list = array.as_list::<i32>().clone();
@@ -36,12 +36,12 @@ pub(super) fn encoder(array: &ArrayRef, ty: PgType, format: Format) -> Result<Op
         _ => PgType::Text,
     };
     // A list that is described as text is text in either format.
-    let format = if matches!(ty, PgType::Array(_)) { format } else { Format::Text };
+    let format = if matches!(ty, PgType::Array(_)) { style.format } else { Format::Text };
     if nested && format == Format::Binary {
         let message = "arrays of several dimensions cannot be sent in binary";
         return Err(Error::not_supported(message).hint("ask for this column in text format"));
     }
-    let items = Column::new(&values, element, format)?;
+    let items = Column::new(&values, element, Style { format, ..style })?;
     Ok(Some(match format {
         Format::Text => Box::new(move |row, out| put_text(&items, range(row), nested, out)),
         Format::Binary => Box::new(move |row, out| put_binary(&items, range(row), element.oid(), out)),

@@ -13,6 +13,7 @@ mod tests;
 pub(crate) use calendar::{EPOCH_2000_DAYS, EPOCH_2000_MICROS, MICROS_PER_DAY, MICROS_PER_SECOND, days_from_civil};
 
 use crate::pg::pg_type::PgType;
+use crate::pg::zone::Zone;
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::buffer::NullBuffer;
 use bytes::{BufMut, BytesMut};
@@ -23,6 +24,14 @@ use millrace_error::{Error, ErrorKind, Result};
 pub(crate) enum Format {
     Text,
     Binary,
+}
+
+/// How the values of a column are written.
+#[derive(Debug, Clone, Copy)]
+struct Style {
+    format: Format,
+    /// The zone in which instants are shown.
+    zone: Zone,
 }
 
 /// Writes one value that is not NULL, without its length.
@@ -48,8 +57,8 @@ impl std::fmt::Debug for BatchEncoder {
 }
 
 impl Column {
-    fn new(array: &ArrayRef, ty: PgType, format: Format) -> Result<Self> {
-        Ok(Self { nulls: array.logical_nulls(), encode: scalar::encoder(array, ty, format)? })
+    fn new(array: &ArrayRef, ty: PgType, style: Style) -> Result<Self> {
+        Ok(Self { nulls: array.logical_nulls(), encode: scalar::encoder(array, ty, style)? })
     }
 
     fn is_null(&self, row: usize) -> bool {
@@ -67,14 +76,14 @@ impl Column {
 }
 
 impl BatchEncoder {
-    /// `types[i]` and `formats[i]` belong to column i of the batch.
-    pub(crate) fn new(batch: &RecordBatch, types: &[PgType], formats: &[Format]) -> Result<Self> {
+    /// `types[i]` and `formats[i]` belong to column i of the batch; instants are shown in `zone`.
+    pub(crate) fn new(batch: &RecordBatch, types: &[PgType], formats: &[Format], zone: Zone) -> Result<Self> {
         let columns = batch
             .columns()
             .iter()
             .zip(types)
             .zip(formats)
-            .map(|((array, ty), format)| Column::new(array, *ty, *format))
+            .map(|((array, ty), format)| Column::new(array, *ty, Style { format: *format, zone }))
             .collect::<Result<Vec<_>>>()?;
         let count = u16::try_from(columns.len())
             .map_err(|_| Error::new(ErrorKind::TooLarge, format!("{} columns are too many", columns.len())))?;

@@ -4,8 +4,9 @@
 //! lengths (see the parent module).
 
 use super::calendar::{EPOCH_2000_DAYS, EPOCH_2000_MICROS, MICROS_PER_DAY, MICROS_PER_SECOND};
-use super::{Encode, Format, calendar, list, number};
+use super::{Encode, Format, Style, calendar, list, number};
 use crate::pg::pg_type::PgType;
+use crate::pg::zone::Zone;
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
@@ -21,11 +22,12 @@ use millrace_error::{Error, ErrorKind, Result};
 use std::fmt::Write;
 
 /// Chooses the encoder of `array`.
-pub(super) fn encoder(array: &ArrayRef, ty: PgType, format: Format) -> Result<Encode> {
+pub(super) fn encoder(array: &ArrayRef, ty: PgType, style: Style) -> Result<Encode> {
     use DataType as D;
-    if let Some(list) = list::encoder(array, ty, format)? {
+    if let Some(list) = list::encoder(array, ty, style)? {
         return Ok(list);
     }
+    let format = style.format;
     Ok(match array.data_type() {
         D::Boolean => boolean(array, format),
         D::Int8 => integer::<Int8Type, 2>(array, format, |v| Some(i16::from(v).to_be_bytes())),
@@ -47,10 +49,10 @@ pub(super) fn encoder(array: &ArrayRef, ty: PgType, format: Format) -> Result<En
         D::Binary | D::LargeBinary | D::BinaryView | D::FixedSizeBinary(_) => bytea(array, format)?,
         D::Date32 | D::Date64 => date(array, format),
         D::Time32(_) | D::Time64(_) => time(array, format)?,
-        D::Timestamp(unit, zone) => timestamp(array, *unit, zone.is_some(), format),
+        D::Timestamp(unit, zone) => timestamp(array, *unit, zone.as_ref().map(|_| style.zone), format),
         D::Interval(_) | D::Duration(_) => interval(array, format)?,
-        D::Dictionary(_, value) => encoder(&unpack(array, value)?, ty, format)?,
-        D::RunEndEncoded(_, value) => encoder(&unpack(array, value.data_type())?, ty, format)?,
+        D::Dictionary(_, value) => encoder(&unpack(array, value)?, ty, style)?,
+        D::RunEndEncoded(_, value) => encoder(&unpack(array, value.data_type())?, ty, style)?,
         D::Null => Box::new(|_, _| Ok(())),
         _ => shown(array)?,
     })
@@ -275,7 +277,7 @@ fn time(array: &ArrayRef, format: Format) -> Result<Encode> {
     }))
 }
 
-fn timestamp(array: &ArrayRef, unit: TimeUnit, instant: bool, format: Format) -> Encode {
+fn timestamp(array: &ArrayRef, unit: TimeUnit, instant: Option<Zone>, format: Format) -> Encode {
     let micros: Box<dyn Fn(usize) -> Option<i64> + Send + Sync> = match unit {
         TimeUnit::Microsecond => {
             let array = array.as_primitive::<TimestampMicrosecondType>().clone();

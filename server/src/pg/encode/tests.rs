@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 fn value(array: &ArrayRef, ty: PgType, format: Format) -> Result<Vec<u8>> {
     let mut out = BytesMut::new();
-    (scalar::encoder(array, ty, format)?)(0, &mut out)?;
+    (scalar::encoder(array, ty, Style { format, zone: Zone::default() })?)(0, &mut out)?;
     Ok(out.to_vec())
 }
 
@@ -158,6 +158,19 @@ fn intervals() {
     assert_eq!(binary(days), "00000000000000030000000200000001");
 }
 
+#[test]
+fn instants_are_shown_in_the_sessions_zone() {
+    let shown = |micros, zone| {
+        let mut out = BytesMut::new();
+        calendar::put_timestamp(micros, Some(Zone::named(zone)), &mut out);
+        String::from_utf8(out.to_vec()).unwrap()
+    };
+    assert_eq!(shown(1_719_792_000_000_000, "Europe/Berlin"), "2024-07-01 02:00:00+02");
+    assert_eq!(shown(1_719_792_000_500_000, "Asia/Kolkata"), "2024-07-01 05:30:00.5+05:30");
+    assert_eq!(shown(-5_364_662_400_000_000, "Europe/Berlin"), "1800-01-01 00:53:28+00:53:28");
+    assert_eq!(shown(0, "America/New_York"), "1969-12-31 19:00:00-05");
+}
+
 fn strings(items: Vec<Option<&str>>) -> ListArray {
     let mut list = ListBuilder::new(StringBuilder::new());
     items.into_iter().for_each(|item| list.values().append_option(item));
@@ -206,7 +219,8 @@ fn a_row_has_lengths_and_nulls() {
     ];
     let batch = RecordBatch::try_new(Arc::new(schema), columns).unwrap();
     let types = [PgType::Int4, PgType::Text, PgType::Text];
-    let encoder = BatchEncoder::new(&batch, &types, &[Format::Binary, Format::Text, Format::Binary]).unwrap();
+    let encoder =
+        BatchEncoder::new(&batch, &types, &[Format::Binary, Format::Text, Format::Binary], Zone::default()).unwrap();
     let mut out = BytesMut::new();
     encoder.put_row(0, &mut out).unwrap();
     assert_eq!(hex::encode(&out), "44 00000013 0003 ffffffff 00000001 78 ffffffff".replace(' ', ""));
