@@ -2,7 +2,6 @@
 //!
 //! One partition, so that an answer of `count(*) = n` holds exactly the first n records. Every record is a sample.
 //! Usage: `bench-freshness [RATE [SECONDS]]`, default 5,000 events/s for 60 s, then the same while sealing each second.
-#![allow(clippy::disallowed_methods, reason = "a measurement reads the real clock")]
 
 use millrace_tests::{Kafka, Server, kafka::send, server::rows};
 use rdkafka::producer::{BaseRecord, Producer};
@@ -29,9 +28,15 @@ async fn measure(kafka: &Arc<Kafka>, name: &str, options: &str, rate: u64, secon
     let topic = format!("freshness-{name}-{}", std::process::id());
     kafka.create_topic(&topic, 1, &[]).await;
     let server = Arc::new(Server::start().await);
-    server.sql(&format!("CREATE TABLE f (id bigint NOT NULL, ts timestamptz, name text) WITH (time_column = 'ts'{options})")).await;
+    server
+        .sql(&format!(
+            "CREATE TABLE f (id bigint NOT NULL, ts timestamptz, name text) WITH (time_column = 'ts'{options})"
+        ))
+        .await;
     let brokers = kafka.brokers();
-    server.sql(&format!("CREATE SOURCE f TO f FROM KAFKA (brokers = '{brokers}', topic = '{topic}') FORMAT JSON")).await;
+    server
+        .sql(&format!("CREATE SOURCE f TO f FROM KAFKA (brokers = '{brokers}', topic = '{topic}') FORMAT JSON"))
+        .await;
     tokio::time::sleep(Duration::from_secs(2)).await;
 
     let start = Instant::now();
@@ -85,7 +90,8 @@ async fn answers(server: &Server, start: Instant, total: u64, done: &AtomicBool)
     let mut answers = Vec::new();
     let wanted = usize::try_from(total).unwrap();
     while !done.load(Ordering::Relaxed) {
-        let count: usize = rows(&client, "SELECT count(*) FROM f").await.unwrap()[0][0].as_ref().unwrap().parse().unwrap();
+        let count: usize =
+            rows(&client, "SELECT count(*) FROM f").await.unwrap()[0][0].as_ref().unwrap().parse().unwrap();
         answers.push((u64::try_from(start.elapsed().as_micros()).unwrap(), count));
         if count >= wanted {
             break;

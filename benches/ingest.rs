@@ -1,7 +1,6 @@
 //! Ingestion of JSON Wikipedia events from a real broker: rows per CPU-second of the server, until visible and until in parts.
 //!
 //! Usage: `bench-ingest [ROWS]`, default 2,000,000: the 39,244 real events again and again.
-#![allow(clippy::disallowed_methods, reason = "a measurement reads the real clock")]
 
 use millrace_tests::{Kafka, Server, WIKIPEDIA_DDL, kafka::send, wikipedia_lines};
 use rdkafka::producer::{BaseRecord, Producer};

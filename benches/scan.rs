@@ -1,9 +1,10 @@
 //! Scans: 5 M generated rows in parts, 12 queries, against the same Parquet files in DuckDB and in bare DataFusion.
 //!
 //! Usage: `bench-scan [ROWS]`. Each figure is the median of 7 runs in one process; what counts is the ratios.
-#![allow(clippy::disallowed_methods, reason = "a measurement reads the real clock")]
 
-use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray,
+};
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 use futures::TryStreamExt;
 use millrace_clock::Clock;
@@ -33,7 +34,10 @@ const QUERIES: [(&str, &str); 12] = [
     ("top-k", "SELECT id, latency FROM hits ORDER BY latency DESC, id LIMIT 10"),
     ("like", "SELECT count(*) FROM hits WHERE url LIKE '%/item/77%'"),
     ("key", "SELECT count(*), avg(latency) FROM hits WHERE country = 'C07'"),
-    ("one day", "SELECT count(*), sum(bytes) FROM hits WHERE ts >= '2026-01-03T00:00:00Z' AND ts < '2026-01-04T00:00:00Z'"),
+    (
+        "one day",
+        "SELECT count(*), sum(bytes) FROM hits WHERE ts >= '2026-01-03T00:00:00Z' AND ts < '2026-01-04T00:00:00Z'",
+    ),
     ("by hour", "SELECT date_trunc('hour', ts) AS h, count(*) FROM hits WHERE country = 'C11' GROUP BY 1 ORDER BY 1"),
 ];
 
@@ -44,7 +48,8 @@ async fn main() {
     // No resident columns here: every part is read from Parquet, as bare DataFusion and DuckDB do.
     let store = Store::open(StoreConfig::new(dir.path(), 4 << 30), Clock::system()).await.unwrap();
     let config = EngineConfig { parallelism: 2 };
-    let engine = Engine::new(Arc::clone(&store), Arc::new(NoSources), tokio::runtime::Handle::current(), config).unwrap();
+    let engine =
+        Engine::new(Arc::clone(&store), Arc::new(NoSources), tokio::runtime::Handle::current(), config).unwrap();
     let mut session = engine.session();
     run(&engine, &mut session, DDL).await;
     let family = store.family("hits").unwrap();
@@ -126,7 +131,9 @@ async fn load(family: &Arc<Family>, rows: i64) {
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns(from, to, rows)).unwrap();
         let count = u64::try_from(to - from).unwrap();
         let range = OffsetRange { partition: 0, from, to, rows: count, dead_letters: 0, max_event_time: None };
-        shard.append(MicroBatch { rows: Some(batch), dead_letters: None, offsets: vec![range], schema_version: 1 }).unwrap();
+        shard
+            .append(MicroBatch { rows: Some(batch), dead_letters: None, offsets: vec![range], schema_version: 1 })
+            .unwrap();
         if to % (16 * 65_536) == 0 {
             family.seal().await.unwrap();
         }

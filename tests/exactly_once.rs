@@ -8,7 +8,8 @@ use std::time::Duration;
 
 const READERS: usize = 8;
 const ANSWERS: usize = 10_000;
-const QUERY: &str = "SELECT (SELECT count(*) FROM promise), (SELECT count(*) FROM promise_dead_letters), millrace_offsets('promise')";
+const QUERY: &str =
+    "SELECT (SELECT count(*) FROM promise), (SELECT count(*) FROM promise_dead_letters), millrace_offsets('promise')";
 
 /// Produces good records and every 50th poison, until told to stop; how many.
 fn produce(kafka: &Kafka, topic: &str, stop: &AtomicBool) -> usize {
@@ -58,7 +59,11 @@ async fn every_answer_is_the_records_below_its_offsets() {
     let server = Arc::new(Server::start().await);
     server.sql("CREATE TABLE promise (id bigint NOT NULL, v integer) WITH (sort_by = 'id', seal_rows = 5000, seal_age = '500ms')").await;
     let brokers = kafka.brokers();
-    server.sql(&format!("CREATE SOURCE promise TO promise FROM KAFKA (brokers = '{brokers}', topic = '{topic}') FORMAT JSON")).await;
+    server
+        .sql(&format!(
+            "CREATE SOURCE promise TO promise FROM KAFKA (brokers = '{brokers}', topic = '{topic}') FORMAT JSON"
+        ))
+        .await;
 
     let stop = Arc::new(AtomicBool::new(false));
     let producer = {
@@ -66,8 +71,7 @@ async fn every_answer_is_the_records_below_its_offsets() {
         std::thread::spawn(move || produce(&kafka, &topic, &stop))
     };
     let seen = Arc::new(AtomicUsize::new(0));
-    let readers: Vec<_> =
-        (0..READERS).map(|_| tokio::spawn(read(Arc::clone(&server), Arc::clone(&seen)))).collect();
+    let readers: Vec<_> = (0..READERS).map(|_| tokio::spawn(read(Arc::clone(&server), Arc::clone(&seen)))).collect();
     let mut answers = 0;
     for reader in readers {
         answers += reader.await.unwrap();
@@ -79,6 +83,8 @@ async fn every_answer_is_the_records_below_its_offsets() {
     assert!(seals >= 3, "only {seals} seals while reading");
     let dead = (produced + 42) / 50;
     server.until("SELECT count(*) FROM promise", &(produced - dead).to_string(), Duration::from_secs(30)).await;
-    server.until("SELECT count(DISTINCT id) FROM promise", &(produced - dead).to_string(), Duration::from_secs(5)).await;
+    server
+        .until("SELECT count(DISTINCT id) FROM promise", &(produced - dead).to_string(), Duration::from_secs(5))
+        .await;
     server.until("SELECT count(*) FROM promise_dead_letters", &dead.to_string(), Duration::from_secs(5)).await;
 }

@@ -62,7 +62,9 @@ async fn write(fixture: &Path) {
         .sql("CREATE TABLE f (id bigint NOT NULL, ts timestamptz, name text, kind varchar(10) DEFAULT 'plain', amount numeric(12,2)) WITH (time_column = 'ts', sort_by = 'name, ts', partition_by = 'day, bucket(2, id)')")
         .await;
     let brokers = kafka.brokers();
-    server.sql(&format!("CREATE SOURCE f TO f FROM KAFKA (brokers = '{brokers}', topic = '{topic}') FORMAT JSON")).await;
+    server
+        .sql(&format!("CREATE SOURCE f TO f FROM KAFKA (brokers = '{brokers}', topic = '{topic}') FORMAT JSON"))
+        .await;
     server.until("SELECT count(*) FROM f", "500", Duration::from_secs(30)).await;
     server.sql("SEAL TABLE f").await;
     server.sql("ALTER SOURCE f PAUSE").await;

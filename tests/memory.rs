@@ -16,11 +16,14 @@ async fn a_limit_holds_under_load() {
     let server = Server::start_with(&options).await;
     server.sql("CREATE TABLE m (id bigint NOT NULL, name text, v double precision) WITH (sort_by = 'id')").await;
     let brokers = kafka.brokers();
-    server.sql(&format!("CREATE SOURCE m TO m FROM KAFKA (brokers = '{brokers}', topic = '{topic}') FORMAT JSON")).await;
+    server
+        .sql(&format!("CREATE SOURCE m TO m FROM KAFKA (brokers = '{brokers}', topic = '{topic}') FORMAT JSON"))
+        .await;
     let producing = std::thread::spawn(move || {
         let producer = kafka.producer(&[("linger.ms", "20")]);
         for i in 0..rows {
-            let payload = format!(r#"{{"id":{i},"name":"a name that is long enough to weigh something {i}","v":{i}.5}}"#);
+            let payload =
+                format!(r#"{{"id":{i},"name":"a name that is long enough to weigh something {i}","v":{i}.5}}"#);
             send(&producer, BaseRecord::<(), [u8]>::to(&topic).payload(payload.as_bytes()));
         }
         producer.flush(Duration::from_secs(120)).unwrap();

@@ -28,7 +28,11 @@ fn produce(kafka: &Kafka, topic: &str, stop: &AtomicBool) -> Produced {
         for _ in 0..20 {
             let partition = i32::try_from(n % 4).unwrap();
             send(&producer, BaseRecord::<(), [u8]>::to(topic).partition(partition).payload(payload(n).as_bytes()));
-            if n % 97 == 3 { made.poison += 1 } else { made.good += 1 }
+            if n % 97 == 3 {
+                made.poison += 1
+            } else {
+                made.good += 1
+            }
             n += 1;
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -42,7 +46,9 @@ async fn set_up(kafka: &Kafka, topic: &str, server: &Server) {
     let table = "CREATE TABLE r (id bigint NOT NULL, key bigint, seq bigint) WITH (sort_by = 'key, seq', seal_rows = 2000, seal_age = '300ms')";
     server.sql(table).await;
     let brokers = kafka.brokers();
-    server.sql(&format!("CREATE SOURCE r TO r FROM KAFKA (brokers = '{brokers}', topic = '{topic}') FORMAT JSON")).await;
+    server
+        .sql(&format!("CREATE SOURCE r TO r FROM KAFKA (brokers = '{brokers}', topic = '{topic}') FORMAT JSON"))
+        .await;
 }
 
 /// Count = distinct = produced, the greatest number of every key right, dead letters neither lost nor doubled.
@@ -51,7 +57,8 @@ async fn check(server: &Server, made: Produced) {
     assert_eq!(server.one("SELECT count(DISTINCT id) FROM r").await, made.good.to_string());
     let total = made.good + made.poison;
     for row in server.sql("SELECT key, max(seq) FROM r GROUP BY key ORDER BY key").await {
-        let (key, max): (u64, u64) = (row[0].as_ref().unwrap().parse().unwrap(), row[1].as_ref().unwrap().parse().unwrap());
+        let (key, max): (u64, u64) =
+            (row[0].as_ref().unwrap().parse().unwrap(), row[1].as_ref().unwrap().parse().unwrap());
         let wanted = (0..total).rev().find(|n| n % KEYS == key && n % 97 != 3).unwrap();
         assert_eq!(max, wanted, "greatest of key {key}");
     }

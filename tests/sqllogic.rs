@@ -103,7 +103,9 @@ impl Running {
     async fn feed(&self, broker: &ScriptedBroker, table: &str, records: &[String]) {
         if broker.end(table, 0).is_none() {
             broker.create_topic(table, 1);
-            let create = format!("CREATE SOURCE {table} TO {table} FROM KAFKA (brokers = 'scripted', topic = '{table}') FORMAT JSON");
+            let create = format!(
+                "CREATE SOURCE {table} TO {table} FROM KAFKA (brokers = 'scripted', topic = '{table}') FORMAT JSON"
+            );
             self.client.simple_query(&create).await.unwrap();
         }
         for record in records {
@@ -135,7 +137,8 @@ async fn run_file(path: &Path, state: State) {
                 running.client.simple_query(&sql).await.unwrap_or_else(|e| panic!("{at}: {sql}: {e:?}"));
             }
             Step::Error(code, sql) => {
-                let error = running.client.simple_query(&sql).await.err().unwrap_or_else(|| panic!("{at}: {sql} went well"));
+                let error =
+                    running.client.simple_query(&sql).await.err().unwrap_or_else(|| panic!("{at}: {sql} went well"));
                 let got = error.as_db_error().map(|e| (e.code().code().to_owned(), e.message().to_owned()));
                 assert_eq!(got.as_ref().map(|(c, _)| c.as_str()), Some(code.as_str()), "{at}: {sql}: {got:?}");
             }

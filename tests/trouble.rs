@@ -150,7 +150,7 @@ async fn aborted_transactions_pass_over() {
     kafka.create_topic(&topic, 1, &[]).await;
     let producer = kafka.producer(&[("transactional.id", &topic), ("enable.idempotence", "true")]);
     producer.init_transactions(LIMIT).unwrap();
-    let mut transaction = |range: std::ops::Range<u64>, commit: bool| {
+    let transaction = |range: std::ops::Range<u64>, commit: bool| {
         producer.begin_transaction().unwrap();
         for payload in numbered(range) {
             send(&producer, BaseRecord::<(), [u8]>::to(&topic).payload(payload.as_bytes()));
@@ -177,7 +177,12 @@ async fn aborted_transactions_pass_over() {
 async fn a_compacted_topic_has_holes() {
     let kafka = Kafka::shared();
     let topic = topic("holes");
-    let settings = [("cleanup.policy", "compact"), ("segment.ms", "100"), ("min.cleanable.dirty.ratio", "0.01"), ("max.compaction.lag.ms", "200")];
+    let settings = [
+        ("cleanup.policy", "compact"),
+        ("segment.ms", "100"),
+        ("min.cleanable.dirty.ratio", "0.01"),
+        ("max.compaction.lag.ms", "200"),
+    ];
     kafka.create_topic(&topic, 1, &settings).await;
     let producer = kafka.producer(&[]);
     for round in 0..6 {

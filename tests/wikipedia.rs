@@ -53,11 +53,8 @@ async fn real_events_are_exact_in_every_state() {
 /// With the server off, DuckDB reads the files that `millrace parts` lists and agrees.
 fn parts_are_plain_parquet(server: &Server) {
     let listed = server.parts("wikipedia");
-    let files: Vec<String> = listed
-        .split_whitespace()
-        .filter(|word| word.ends_with(".parquet"))
-        .map(|path| format!("'{path}'"))
-        .collect();
+    let files: Vec<String> =
+        listed.split_whitespace().filter(|word| word.ends_with(".parquet")).map(|path| format!("'{path}'")).collect();
     assert!(!files.is_empty(), "millrace parts lists no file: {listed}");
     let sql = format!("SELECT count(*), sum(added), count(DISTINCT page) FROM read_parquet([{}])", files.join(", "));
     let ours = oracle::duckdb(&sql);

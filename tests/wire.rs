@@ -7,7 +7,15 @@ use std::time::{Duration, Instant};
 #[tokio::test(flavor = "multi_thread")]
 async fn psql_talks_sql() {
     let server = Server::start().await;
-    let (ok, out, err) = server.psql(&["-At", "-c", "CREATE TABLE t (a bigint, b text) WITH (sort_by = 'a')", "-c", "SHOW TABLES", "-c", "SELECT 1 + 1, 'x'"]);
+    let (ok, out, err) = server.psql(&[
+        "-At",
+        "-c",
+        "CREATE TABLE t (a bigint, b text) WITH (sort_by = 'a')",
+        "-c",
+        "SHOW TABLES",
+        "-c",
+        "SELECT 1 + 1, 'x'",
+    ]);
     assert!(ok, "{err}");
     assert!(out.contains("CREATE TABLE") && out.contains('t') && out.contains("2|x"), "{out}");
     let (ok, _, err) = server.psql(&["-v", "VERBOSITY=verbose", "-c", "SELECT * FROM tt"]);
@@ -70,7 +78,9 @@ async fn http_answers_and_refuses() {
     assert_eq!(answer.json()["columns"][0], serde_json::json!({"name": "n", "type": "bigint"}));
     let snapshot: serde_json::Value = serde_json::from_str(answer.header("millrace-snapshot").unwrap()).unwrap();
     assert_eq!(snapshot["h"]["version"], 1);
-    for (sql, status, code) in [("SELECT * FROM nope", 404, "42P01"), ("SELEC 1", 400, "42601"), ("SELECT 1/0", 400, "22012")] {
+    for (sql, status, code) in
+        [("SELECT * FROM nope", 404, "42P01"), ("SELEC 1", 400, "42601"), ("SELECT 1/0", 400, "22012")]
+    {
         let answer = http::request(&address, "POST", "/v1/query", &[("Content-Type", "text/plain")], sql).await;
         assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (status, Some(code)), "{sql}");
     }
@@ -122,7 +132,10 @@ async fn source_files_feed_tables_and_bad_ones_are_skipped() {
     server.stop().await;
     let folder = server.dir.join("sources.d");
     std::fs::create_dir_all(&folder).unwrap();
-    let good = format!("name = \"filed\"\ntable = \"f\"\n[kafka]\nbrokers = \"{}\"\ntopic = \"{topic}\"\n[format]\ntype = \"json\"\n", kafka.brokers());
+    let good = format!(
+        "name = \"filed\"\ntable = \"f\"\n[kafka]\nbrokers = \"{}\"\ntopic = \"{topic}\"\n[format]\ntype = \"json\"\n",
+        kafka.brokers()
+    );
     std::fs::write(folder.join("good.toml"), good).unwrap();
     std::fs::write(folder.join("bad.toml"), "name = \"bad\"\ntabel = \"f\"\n").unwrap();
     server.restart_with(&ServerOptions::default()).await;

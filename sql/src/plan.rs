@@ -136,12 +136,18 @@ fn parameter_types(plan: &LogicalPlan, hints: &[Option<DataType>]) -> DfResult<V
         }
     }
     plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Some((number, ty)) = cast_placeholder(expr) {
+                    found.insert(number, Some(ty));
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })?;
         if let LogicalPlan::Limit(limit) = node {
             for expr in [&limit.skip, &limit.fetch].into_iter().flatten() {
                 expr.apply(|expr| {
-                    if let Expr::Placeholder(placeholder) = expr
-                        && let Some(number) = number(&placeholder.id)
-                    {
+                    if let Some(number) = placeholder(expr) {
                         found.insert(number, Some(DataType::Int64));
                     }
                     Ok(TreeNodeRecursion::Continue)
@@ -158,6 +164,23 @@ fn parameter_types(plan: &LogicalPlan, hints: &[Option<DataType>]) -> DfResult<V
             .unwrap_or(DataType::Utf8View)
     };
     Ok((1..=count).map(of).collect())
+}
+
+fn placeholder(expr: &Expr) -> Option<usize> {
+    match expr {
+        Expr::Placeholder(placeholder) => number(&placeholder.id),
+        _ => None,
+    }
+}
+
+/// `$1::bigint`: the parameter is of the type it is cast to, as in PostgreSQL.
+fn cast_placeholder(expr: &Expr) -> Option<(usize, DataType)> {
+    let (inner, ty) = match expr {
+        Expr::Cast(cast) => (&cast.expr, cast.field.data_type()),
+        Expr::TryCast(cast) => (&cast.expr, cast.field.data_type()),
+        _ => return None,
+    };
+    Some((placeholder(inner)?, ty.clone()))
 }
 
 fn number(placeholder: &str) -> Option<usize> {

@@ -157,11 +157,6 @@ impl Settings {
         self.transaction.is_some()
     }
 
-    /// The zone as Arrow and DataFusion know it: a name of the tz database or `+HH:MM`.
-    pub(crate) fn time_zone(&self) -> &str {
-        self.text("TimeZone", "UTC")
-    }
-
     /// How long a statement may run; `None`: for ever.
     pub(crate) fn statement_timeout(&self) -> Option<Duration> {
         registry::wait(self.text("statement_timeout", "0")).filter(|t| !t.is_zero())

@@ -64,7 +64,12 @@ pub struct SealOutcome {
 
 impl Family {
     /// Recovers a family from its commit log. `dir` is its folder.
-    pub(crate) async fn open(id: Uuid, dir: PathBuf, store: Arc<dyn CommitStore>, shared: Arc<Shared>) -> Result<Arc<Self>> {
+    pub(crate) async fn open(
+        id: Uuid,
+        dir: PathBuf,
+        store: Arc<dyn CommitStore>,
+        shared: Arc<Shared>,
+    ) -> Result<Arc<Self>> {
         let (log, manifest, history) = CommitLog::open(store, id, shared.clock.clone()).await?;
         Ok(Arc::new(Self {
             id,
@@ -159,7 +164,8 @@ impl Family {
         if chunks.is_empty() {
             return Ok(Vec::new());
         }
-        let table = frozen.view.table(table_id).cloned().ok_or_else(|| Error::internal("rows of an undefined table"))?;
+        let table =
+            frozen.view.table(table_id).cloned().ok_or_else(|| Error::internal("rows of an undefined table"))?;
         let input = SealInput {
             table,
             table_id,

@@ -138,9 +138,9 @@ impl Store {
     /// `UnknownTable`; `Io`.
     pub async fn drop_table(&self, name: &str) -> Result<()> {
         let _one = self.naming.lock().await;
-        let family = self.family(name).ok_or_else(|| {
-            Error::new(ErrorKind::UnknownTable, format!("relation \"{name}\" does not exist"))
-        })?;
+        let family = self
+            .family(name)
+            .ok_or_else(|| Error::new(ErrorKind::UnknownTable, format!("relation \"{name}\" does not exist")))?;
         self.catalog.drop(name).await?;
         family.set_dropped();
         let mut families = BTreeMap::clone(&self.families.load());

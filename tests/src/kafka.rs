@@ -89,7 +89,9 @@ impl Kafka {
     }
 
     fn options() -> AdminOptions {
-        AdminOptions::new().operation_timeout(Some(Duration::from_secs(20))).request_timeout(Some(Duration::from_secs(20)))
+        AdminOptions::new()
+            .operation_timeout(Some(Duration::from_secs(20)))
+            .request_timeout(Some(Duration::from_secs(20)))
     }
 
     /// Creates a topic with settings such as `("retention.ms", "1000")`.

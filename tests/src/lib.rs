@@ -1,7 +1,6 @@
 //! What the whole-system tests share: a real Kafka, a real server process, real clients, DuckDB as oracle.
 //!
 //! Everything runs on loopback and is stopped by its pid. Nothing here asserts what Millrace answers.
-#![allow(clippy::disallowed_methods, reason = "tests wait for real processes on the real clock")]
 
 pub mod http;
 pub mod kafka;
@@ -42,7 +41,11 @@ pub const WIKIPEDIA_DDL: &str = r#"CREATE TABLE wikipedia ("time" timestamptz NO
  delta bigint, added bigint, deleted bigint) WITH (time_column = 'time', partition_by = 'day', sort_by = 'channel, time')"#;
 
 /// Polls until `check` says something, or panics with `what` after `limit`.
-pub async fn wait_for<T, F: Future<Output = Option<T>>>(what: &str, limit: Duration, mut check: impl FnMut() -> F) -> T {
+pub async fn wait_for<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    limit: Duration,
+    mut check: impl FnMut() -> F,
+) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = check().await {

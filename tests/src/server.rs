@@ -207,8 +207,7 @@ impl Server {
     /// Runs `millrace parts TABLE` over the data directory, the server being off; what it printed.
     pub fn parts(&self, table: &str) -> String {
         assert!(self.child.is_none(), "the server must be off");
-        let output =
-            Command::new(binary()).args(["parts", table, "--data-dir"]).arg(&self.dir).output().unwrap();
+        let output = Command::new(binary()).args(["parts", table, "--data-dir"]).arg(&self.dir).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }

@@ -19,11 +19,7 @@ struct State {
 
 impl Simulated {
     pub(crate) fn new(seed: u64, start: i64) -> Self {
-        Self {
-            start,
-            state: Mutex::new(State { elapsed: Duration::ZERO, seed }),
-            moved: tokio::sync::Notify::new(),
-        }
+        Self { start, state: Mutex::new(State { elapsed: Duration::ZERO, seed }), moved: tokio::sync::Notify::new() }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

@@ -83,7 +83,13 @@ impl ErrorKind {
     pub fn retryable(self) -> bool {
         matches!(
             self,
-            Self::Conflict | Self::TooMany | Self::OutOfMemory | Self::DiskFull | Self::Timeout | Self::Io | Self::ShuttingDown
+            Self::Conflict
+                | Self::TooMany
+                | Self::OutOfMemory
+                | Self::DiskFull
+                | Self::Timeout
+                | Self::Io
+                | Self::ShuttingDown
         )
     }
 }

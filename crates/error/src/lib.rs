@@ -58,11 +58,7 @@ impl Error {
 
     /// An I/O failure at `path`; a full disk becomes [`ErrorKind::DiskFull`].
     pub fn io(path: impl fmt::Display, error: std::io::Error) -> Self {
-        let kind = if error.kind() == std::io::ErrorKind::StorageFull {
-            ErrorKind::DiskFull
-        } else {
-            ErrorKind::Io
-        };
+        let kind = if error.kind() == std::io::ErrorKind::StorageFull { ErrorKind::DiskFull } else { ErrorKind::Io };
         Self::new(kind, format!("{error}")).with("path", path.to_string()).caused_by(error)
     }
 

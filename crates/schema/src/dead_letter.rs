@@ -32,7 +32,13 @@ pub fn dead_letter_columns() -> Vec<Column> {
     ];
     (1..)
         .zip(columns)
-        .map(|(id, (name, ty, nullable))| Column { id: ColumnId(id), name: name.to_owned(), ty, nullable, default: None })
+        .map(|(id, (name, ty, nullable))| Column {
+            id: ColumnId(id),
+            name: name.to_owned(),
+            ty,
+            nullable,
+            default: None,
+        })
         .collect()
 }
 

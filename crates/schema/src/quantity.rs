@@ -77,7 +77,8 @@ fn unit_seconds(unit: &str) -> Option<f64> {
 /// `InvalidValue` naming the text.
 pub fn parse_bytes(text: &str) -> Result<u64> {
     let bad = || {
-        Error::new(ErrorKind::InvalidValue, format!("invalid size {text:?}")).hint("write it like 256MiB, 8GiB or 1000000")
+        Error::new(ErrorKind::InvalidValue, format!("invalid size {text:?}"))
+            .hint("write it like 256MiB, 8GiB or 1000000")
     };
     let (number, unit) = split_number(text.trim());
     let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
@@ -106,7 +107,9 @@ pub fn parse_bytes(text: &str) -> Result<u64> {
 /// Prints a duration so that [`parse_duration`] reads it back, in its largest whole unit.
 pub fn format_duration(duration: Duration) -> String {
     let micros = duration.as_micros();
-    for (unit, size) in [(" days", 86_400_000_000), ("h", 3_600_000_000), ("min", 60_000_000), ("s", 1_000_000), ("ms", 1_000)] {
+    for (unit, size) in
+        [(" days", 86_400_000_000), ("h", 3_600_000_000), ("min", 60_000_000), ("s", 1_000_000), ("ms", 1_000)]
+    {
         if micros != 0 && micros.is_multiple_of(size) {
             return format!("{}{unit}", micros / size);
         }

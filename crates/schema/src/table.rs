@@ -163,7 +163,8 @@ impl TableDef {
 
     /// `sort_by` as the user would write it.
     pub fn sort_by(&self) -> String {
-        let names: Vec<&str> = self.sort_key.iter().filter_map(|id| self.column(*id)).map(|c| c.name.as_str()).collect();
+        let names: Vec<&str> =
+            self.sort_key.iter().filter_map(|id| self.column(*id)).map(|c| c.name.as_str()).collect();
         names.join(", ")
     }
 }

@@ -6,9 +6,7 @@
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 use millrace_clock::Clock;
-use millrace_schema::{
-    Column, ColumnId, ColumnType, PartitionUnit, Partitioning, TableDef, TableOptions, TopicKey,
-};
+use millrace_schema::{Column, ColumnId, ColumnType, PartitionUnit, Partitioning, TableDef, TableOptions, TopicKey};
 use std::sync::Arc;
 
 /// 2026-01-01T00:00:00Z, microseconds since 1970: where simulated clocks start.

@@ -77,7 +77,10 @@ async fn show(config: &Config, place: &Place, rate: u32, end: Option<Duration>, 
     let begun = clock.monotonic();
     let told = tokio::select! {
         watched = watch(&app, &freshness, &clock) => watched,
-        name = signals.next() => Ok(println!("\n{name}: stopping")),
+        name = signals.next() => {
+            println!("\n{name}: stopping");
+            Ok(())
+        }
         () = until(&clock, begun, end) => Ok(()),
     };
     signals.exit_at_next();

@@ -145,7 +145,7 @@ fn value_writer(form: Form, field: &Field, array: &ArrayRef) -> Result<Writer> {
         D::UInt16 => number::<UInt16Type>(array),
         D::UInt32 => number::<UInt32Type>(array),
         D::UInt64 => number::<UInt64Type>(array),
-        D::Float32 => float::<Float32Type>(form, array, |v| f64::from(v)),
+        D::Float32 => float::<Float32Type>(form, array, f64::from),
         D::Float64 => float::<Float64Type>(form, array, |v| v),
         D::Decimal128(..) => shown::<Decimal128Type>(form, array, |a, row| a.value_as_string(row)),
         D::Decimal256(..) => shown::<Decimal256Type>(form, array, |a, row| a.value_as_string(row)),

@@ -164,7 +164,7 @@ impl Encoder {
                 out.append(ipc.get_mut());
             }
             (None, Format::Json) => {
-                let _ = write!(out, "]{}}}\n", self.after_rows);
+                let _ = writeln!(out, "]{}}}", self.after_rows);
             }
             (None, _) => {}
         }
@@ -174,8 +174,8 @@ impl Encoder {
     /// Writes a failure, after whole rows. `false`: the format has no place for it.
     pub(super) fn failure(&self, error: &str, out: &mut Vec<u8>) -> bool {
         match self.format {
-            Format::Json => write!(out, "],\"error\":{error}}}\n").is_ok(),
-            Format::NdJson => write!(out, "{{\"error\":{error}}}\n").is_ok(),
+            Format::Json => writeln!(out, "],\"error\":{error}}}").is_ok(),
+            Format::NdJson => writeln!(out, "{{\"error\":{error}}}").is_ok(),
             Format::Csv | Format::Arrow => false,
         }
     }

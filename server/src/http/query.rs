@@ -119,12 +119,15 @@ fn encoded(encoder: Encoder, rows: RowStream, timer: QueryTimer) -> impl Stream<
     })
 }
 
+/// Source → topic → partition → next offset.
+type Offsets = BTreeMap<String, BTreeMap<String, BTreeMap<i32, i64>>>;
+
 /// One family in a snapshot, members in the order of the surface.
 #[derive(Serialize)]
 struct Named<'a> {
     version: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    offsets: Option<&'a BTreeMap<String, BTreeMap<String, BTreeMap<i32, i64>>>>,
+    offsets: Option<&'a Offsets>,
 }
 
 /// `{"wikipedia":{"version":12,"offsets":{…}}}`.

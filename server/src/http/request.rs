@@ -73,11 +73,11 @@ fn body_of(headers: &HeaderMap, text: String) -> Result<JsonBody> {
 }
 
 fn format_of(headers: &HeaderMap, uri: &Uri) -> Result<Format> {
-    for pair in uri.query().unwrap_or_default().split('&').filter(|p| !p.is_empty()) {
-        match pair.split_once('=') {
-            Some(("format", name)) => return Format::named(name),
-            _ => return Err(invalid(&format!("unknown parameter {pair:?}")).hint("the only one is format")),
-        }
+    if let Some(pair) = uri.query().unwrap_or_default().split('&').find(|p| !p.is_empty()) {
+        return match pair.split_once('=') {
+            Some(("format", name)) => Format::named(name),
+            _ => Err(invalid(&format!("unknown parameter {pair:?}")).hint("the only one is format")),
+        };
     }
     let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or("*/*");
     let known =

@@ -103,7 +103,10 @@ fn json_spans_batches() {
 fn lines_and_csv() {
     let text: ArrayRef = Arc::new(StringViewArray::from(vec![Some("a,\"b\""), Some(""), None]));
     let rows = batch(vec![("n", None, Arc::new(Int64Array::from(vec![1, 2, 3]))), ("t\"x", None, text)]);
-    assert_eq!(encode(Format::Csv, &[rows.clone()]), "n,\"t\"\"x\"\r\n1,\"a,\"\"b\"\"\"\r\n2,\"\"\r\n3,\r\n");
+    assert_eq!(
+        encode(Format::Csv, std::slice::from_ref(&rows)),
+        "n,\"t\"\"x\"\r\n1,\"a,\"\"b\"\"\"\r\n2,\"\"\r\n3,\r\n"
+    );
     assert_eq!(
         encode(Format::NdJson, &[rows]),
         "{\"n\":1,\"t\\\"x\":\"a,\\\"b\\\"\"}\n{\"n\":2,\"t\\\"x\":\"\"}\n{\"n\":3,\"t\\\"x\":null}\n"
