@@ -85,6 +85,28 @@ async fn topics_that_come_grow_and_go() {
     server.until("SELECT count(*) FROM g", "110", LIMIT).await;
 }
 
+/// librdkafka takes a new topic of the same name for the old one where its log is long enough: we must not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_re_created_with_a_longer_log_is_not_the_old_one() {
+    let kafka = Kafka::shared();
+    let topic = topic("longer");
+    kafka.create_topic(&topic, 1, &[]).await;
+    kafka.produce(&topic, numbered(0..10));
+    let server = Server::start().await;
+    table(&server, "n").await;
+    server.sql(&source("n", &kafka.brokers(), &topic, "")).await;
+    server.until("SELECT count(*) FROM n", "10", LIMIT).await;
+    kafka.delete_topic(&topic).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    kafka.create_topic(&topic, 1, &[]).await;
+    kafka.produce(&topic, numbered(100..160));
+    state(&server, "n", "failed").await;
+    assert_eq!(server.one("SELECT count(*) FROM n").await, "10", "nothing of the new topic slips in");
+    server.sql("ALTER SOURCE n RESUME").await;
+    server.until("SELECT count(*) FROM n", "70", LIMIT).await;
+    assert_eq!(server.one("SELECT count(DISTINCT id) FROM n").await, "70");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_right_to_the_topic_says_so() {
     let kafka = Kafka::shared();

@@ -120,7 +120,8 @@ impl Pipeline {
                 Ok(never) => match never {},
                 Err(end) => end,
             };
-            check_gaps = matches!(end, End::CheckGaps);
+            // A wait does not answer the question.
+            check_gaps = matches!(end, End::CheckGaps) || (check_gaps && matches!(end, End::Wait(_)));
             if self.family.is_dropped() {
                 self.tell(State::Failed, Some("the table was dropped".into()));
                 break;

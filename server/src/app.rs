@@ -190,9 +190,10 @@ impl App {
             metrics: Arc::clone(&self.metrics),
             readiness: self.readiness.clone(),
             clock: self.clock.clone(),
+            stop: self.stop.clone(),
             config: Arc::new(HttpConfig { connections, body_bytes, hosts }),
         };
-        self.doors.push(tokio::spawn(http::serve(listener, state, self.stop.clone())));
+        self.doors.push(tokio::spawn(http::serve(listener, state)));
         Ok(())
     }
 }

@@ -122,6 +122,9 @@ impl Catalog {
                     if let Err(unread) = self.look_again(&names).await {
                         tracing::warn!(error = %unread, "catalog cannot be read after a failed change");
                     }
+                    if self.names().commit_uuid == step.uuid {
+                        return Ok(());
+                    }
                     return Err(error);
                 }
             }

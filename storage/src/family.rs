@@ -9,7 +9,7 @@ use crate::manifest::{Commit, CommitSummary, Manifest, Op, PartMeta};
 use crate::memory::MemoryBudget;
 use crate::part::{PartCache, part_path};
 use crate::publish::{Frozen, Published};
-use crate::seal::{SealInput, Unsealed, WrittenPart, due, on_own_thread, write_parts};
+use crate::seal::{SealInput, Unsealed, WrittenPart, due, on_own_thread, remove, write_parts};
 use crate::segment::{Chunk, OffsetRange, ShardWriter};
 use crate::view::FamilyView;
 use millrace_clock::Clock;
@@ -24,6 +24,9 @@ use uuid::Uuid;
 
 /// Commits that `system.commits` remembers.
 const HISTORY: usize = 1_000;
+/// How long the outcome of a commit may stay unknown: ten seconds.
+const OUTCOME_ATTEMPTS: u32 = 40;
+const OUTCOME_PAUSE: Duration = Duration::from_millis(250);
 
 /// What every family of a store shares.
 #[derive(Debug)]
@@ -141,14 +144,22 @@ impl Family {
         }
         let mut written = Vec::new();
         for table in [TableId::BASE, TableId::DEAD_LETTERS] {
-            written.extend(self.write_table(frozen, table).await?);
+            match self.write_table(frozen, table).await {
+                Ok(parts) => written.extend(parts),
+                Err(error) => {
+                    self.discard(&written);
+                    return Err(error);
+                }
+            }
         }
         crash_point("parts-written");
         let parts = written.iter().map(|w| Op::AddPart(w.meta.clone()));
         let ops = parts.chain(moves).collect();
         let schema_version = frozen.view.table(TableId::BASE).map_or(0, |t| t.schema_version);
         let _one = self.committing.lock().await;
-        let manifest = self.next_version("seal".to_owned(), ops, schema_version).await?;
+        // An error means that the log does not hold the commit: what is not known ends the process.
+        let manifest =
+            self.next_version("seal".to_owned(), ops, schema_version).await.inspect_err(|_| self.discard(&written))?;
         crash_point("committed");
         let parts = u64::try_from(written.len()).unwrap_or(u64::MAX);
         for part in written {
@@ -199,15 +210,35 @@ impl Family {
             Ok(next) => next,
             Err(error) => {
                 stop_if_lost(&error);
-                // An I/O error leaves open whether it happened: what the log says decides.
-                let found = self.log.catch_up(&current).await.ok().filter(|found| found.commit_uuid == uuid);
-                found.ok_or(error)?
+                if error.kind() == ErrorKind::Conflict {
+                    return Err(error);
+                }
+                self.outcome(&current, uuid).await.ok_or(error)?
             }
         };
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         history.push_front(summary);
         history.truncate(HISTORY);
         Ok(next)
+    }
+
+    /// Whether the log holds our commit after an error that leaves it open. What stays unknown must not be built on: the
+    /// process stops, and the next start reads it from the log.
+    async fn outcome(&self, current: &Manifest, uuid: Uuid) -> Option<Manifest> {
+        for _ in 0..OUTCOME_ATTEMPTS {
+            match self.log.catch_up(current).await {
+                Ok(found) => return (found.commit_uuid == uuid).then_some(found),
+                Err(error) => tracing::warn!(%error, "cannot tell yet whether a commit happened"),
+            }
+            self.shared.clock.sleep(OUTCOME_PAUSE).await;
+        }
+        tracing::error!("cannot tell whether a commit happened; stopping, the next start reads it from the log");
+        std::process::abort()
+    }
+
+    /// Removes parts of a seal that no commit will ever name.
+    fn discard(&self, written: &[WrittenPart]) {
+        written.iter().for_each(|part| remove(&self.data_dir(), &part.meta));
     }
 
     /// Opens the writer of a topic's shard.

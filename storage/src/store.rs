@@ -74,7 +74,7 @@ impl Store {
             crate::part::remove_orphans(&family.data_dir(), &family.view().manifest)?;
             families.insert(name, family);
         }
-        remove_dropped(&data_dir, &families)?;
+        remove_dropped(&data_dir, &families, catalog.names().version)?;
         let families: Arc<Families> = Arc::new(Families::from_pointee(families));
         let background = Background::start(Arc::clone(&families), &shared)?;
         Ok(Arc::new(Self {
@@ -240,7 +240,7 @@ async fn check_format(store: &dyn CommitStore) -> Result<()> {
 }
 
 /// Removes folders of families that no name leads to: dropped ones, and creations that a crash cut short.
-fn remove_dropped(data_dir: &Path, families: &BTreeMap<String, Arc<Family>>) -> Result<()> {
+fn remove_dropped(data_dir: &Path, families: &BTreeMap<String, Arc<Family>>, catalog_version: u64) -> Result<()> {
     let root = data_dir.join("families");
     let entries = match std::fs::read_dir(&root) {
         Ok(entries) => entries,
@@ -251,6 +251,12 @@ fn remove_dropped(data_dir: &Path, families: &BTreeMap<String, Arc<Family>>) -> 
         let path = entry.map_err(|e| Error::io(root.display(), e))?.path();
         let id = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.parse::<Uuid>().ok());
         if id.is_some_and(|id| families.values().all(|f| f.id() != id)) {
+            // Without a catalog only a creation that a crash cut short is expected, and that has no parts.
+            if catalog_version == 0 && path.join("data").exists() {
+                return Err(Error::new(ErrorKind::Damage, "the catalog is gone but families have data")
+                    .with("family", path.display())
+                    .hint("restore the catalog folder from a backup"));
+            }
             std::fs::remove_dir_all(&path).map_err(|e| Error::io(path.display(), e))?;
         }
     }

@@ -91,7 +91,12 @@ impl FamilyView {
                 .find(|(_, state)| state.topic.as_ref() == Some(topic))
                 .map_or("", |(name, _)| name.as_str());
             let topics = all.entry(source.to_owned()).or_default();
-            let partitions = topics.entry(topic.topic.clone()).or_default();
+            // Earlier topics of the same name keep an entry of their own.
+            let key = match topics.contains_key(&topic.topic) {
+                true => format!("{}@{}", topic.topic, topic.topic_uuid),
+                false => topic.topic.clone(),
+            };
+            let partitions = topics.entry(key).or_default();
             for (partition, position) in positions {
                 partitions.insert(*partition, self.next_offset(topic, *partition).unwrap_or(position.next));
             }

@@ -24,12 +24,10 @@ pub fn parse_duration(text: &str) -> Result<Duration> {
             rest = tail.trim_start();
             continue;
         }
-        let value: f64 = number.parse().map_err(|_| bad())?;
         let tail = tail.trim_start();
         let end = tail.find(|c: char| !c.is_ascii_alphabetic() && c != 'µ').unwrap_or(tail.len());
         let (unit, after) = tail.split_at(end);
-        let seconds = unit_seconds(unit).ok_or_else(bad)?;
-        let part = Duration::try_from_secs_f64(value * seconds).map_err(|_| bad())?;
+        let part = unit_nanos(unit).and_then(|nanos| times(number, nanos)).ok_or_else(bad)?;
         total = total.checked_add(part).ok_or_else(bad)?;
         rest = after.trim_start();
     }
@@ -56,17 +54,28 @@ fn clock_time(text: &str) -> Option<(Duration, &str)> {
     Some((Duration::from_secs(seconds), rest))
 }
 
-fn unit_seconds(unit: &str) -> Option<f64> {
+/// `number` (digits, perhaps with a point) times `nanos`, exactly; below a nanosecond it is cut.
+fn times(number: &str, nanos: u128) -> Option<Duration> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = format!("{whole}{fraction}");
+    let scale = 10u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+    let nanos = digits.parse::<u128>().ok()?.checked_mul(nanos)? / scale;
+    let seconds = u64::try_from(nanos / 1_000_000_000).ok()?;
+    Some(Duration::new(seconds, u32::try_from(nanos % 1_000_000_000).ok()?))
+}
+
+fn unit_nanos(unit: &str) -> Option<u128> {
+    const SECOND: u128 = 1_000_000_000;
     Some(match unit.to_ascii_lowercase().as_str() {
-        "us" | "µs" | "microsecond" | "microseconds" => 1e-6,
-        "ms" | "millisecond" | "milliseconds" => 1e-3,
-        "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
-        "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
-        "h" | "hour" | "hours" => 3_600.0,
-        "d" | "day" | "days" => 86_400.0,
-        "w" | "week" | "weeks" => 604_800.0,
-        "mon" | "mons" | "month" | "months" => 2_592_000.0,
-        "y" | "year" | "years" => 31_536_000.0,
+        "us" | "µs" | "microsecond" | "microseconds" => 1_000,
+        "ms" | "millisecond" | "milliseconds" => 1_000_000,
+        "s" | "sec" | "secs" | "second" | "seconds" => SECOND,
+        "m" | "min" | "mins" | "minute" | "minutes" => 60 * SECOND,
+        "h" | "hour" | "hours" => 3_600 * SECOND,
+        "d" | "day" | "days" => 86_400 * SECOND,
+        "w" | "week" | "weeks" => 604_800 * SECOND,
+        "mon" | "mons" | "month" | "months" => 2_592_000 * SECOND,
+        "y" | "year" | "years" => 31_536_000 * SECOND,
         _ => return None,
     })
 }

@@ -140,7 +140,12 @@ impl Session<'_> {
         let got = self.source.poll(limits, wait, &mut |event| match event {
             Event::Record(record) => assembler.push(&record, now),
             Event::AtEnd { partition, next } => assembler.at_end(partition, next),
-            Event::Fault(met) => *fault = Some(met),
+            // Away and unknown pass by themselves; the others end the session and must not be forgotten.
+            Event::Fault(met) => {
+                if matches!(fault, None | Some(SourceFault::Away(_) | SourceFault::UnknownTopic)) {
+                    *fault = Some(met);
+                }
+            }
         });
         if got > 0 && self.away {
             self.away = false;

@@ -90,7 +90,7 @@ async fn an_unknown_topic_is_waited_for_and_a_denied_one_is_not() {
     let lab = Lab::new().await;
     let supervisor = lab.supervisor().await;
     let warning = supervisor.create("t", source("s", "later")).await.unwrap().unwrap();
-    assert!(warning.contains("no such topic"), "{warning}");
+    assert!(warning.contains("no topic \"later\""), "{warning}");
     lab.broker.create_topic("later", 1);
     lab.broker.push("later", 0, 1, br#"{"id":1}"#.to_vec());
     lab.until("row", || lab.rows() == 1).await;

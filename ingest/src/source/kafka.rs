@@ -17,6 +17,7 @@ use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use uuid::Uuid;
@@ -45,6 +46,8 @@ struct KafkaLog {
 #[derive(Debug, Default)]
 struct Watcher {
     last: Mutex<Option<(RDKafkaErrorCode, String)>>,
+    /// The topic under this name became another one. librdkafka goes on at the old offset and only logs it.
+    replaced: AtomicBool,
 }
 
 impl KafkaFactory {
@@ -80,11 +83,16 @@ impl Watcher {
 
     fn forget(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.replaced.store(false, Ordering::Release);
     }
 }
 
 impl ClientContext for Watcher {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // The first id a topic gets is "changed" from the all-zero one.
+        if message.contains("changed id from") && !message.contains("from AAAAAAAAAAAAAAAAAAAAAA to") {
+            self.replaced.store(true, Ordering::Release);
+        }
         // Connection trouble is told once, by the pipeline's state, not with each of librdkafka's attempts.
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
@@ -315,7 +323,13 @@ impl LogSource for KafkaLog {
     fn poll(&mut self, limits: PollLimits, timeout: Duration, sink: &mut dyn FnMut(Event<'_>)) -> usize {
         let (mut records, mut bytes, mut wait) = (0_usize, 0_usize, timeout);
         while records < limits.records && bytes < limits.bytes {
-            match self.consumer.poll(wait) {
+            let polled = self.consumer.poll(wait);
+            // Logs are served by the poll itself, before the first record of the other topic: nothing of it counts.
+            if matches!(polled, Some(Ok(_))) && self.consumer.context().replaced.load(Ordering::Acquire) {
+                sink(Event::Fault(SourceFault::Other("the topic was deleted and created again".into())));
+                break;
+            }
+            match polled {
                 None => break,
                 Some(Ok(message)) => {
                     let (key, payload) = (message.key(), message.payload());

@@ -7,6 +7,7 @@ use crate::suggest::closest;
 use millrace_error::{Error, ErrorKind, Result};
 use millrace_schema::KafkaSource;
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use std::collections::BTreeMap;
 
@@ -86,6 +87,8 @@ pub(super) fn client_config(table: &str, kafka: &KafkaSource, queue_bytes: u64) 
         }
         config.set(key, value);
     }
+    // That a topic's id changed is told in this log alone; it is a few lines for each refresh of metadata.
+    config.set("debug", "topic").set_log_level(RDKafkaLogLevel::Debug);
     Ok(config)
 }
 

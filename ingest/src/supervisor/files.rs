@@ -195,7 +195,12 @@ impl Supervisor {
         for (name, mut def) in vanished {
             let SourceOrigin::File(path) = &def.origin else { continue };
             let why = format!("its file {} is gone", path.display());
-            self.lock_files().good.remove(path);
+            {
+                let mut files = self.lock_files();
+                if files.good.get(path).is_some_and(|known| known.name == name) {
+                    files.good.remove(path);
+                }
+            }
             if !def.paused {
                 def.paused = true;
                 let Ok((family, _)) = self.known(&name) else { continue };

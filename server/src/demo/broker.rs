@@ -151,14 +151,24 @@ impl Generator {
         }
     }
 
+    /// Waits for the next tick, taking delivery reports as they come.
+    fn wait(&self, producer: &BaseProducer<Deliveries>) -> Duration {
+        let end = self.clock.monotonic() + TICK;
+        loop {
+            let now = self.clock.monotonic();
+            if now >= end {
+                return now;
+            }
+            producer.poll(end - now);
+        }
+    }
+
     /// `rate` events a second, in ticks, until told to stop.
     fn generate(&self, producer: &BaseProducer<Deliveries>) {
         let (mut edits, mut text, mut partition) = (Edits::new(self.clock.random()), String::new(), 0);
         let (mut begun, mut due_sent, mut sent, mut bytes) = (self.clock.monotonic(), 0u64, 0u64, 0u64);
         while !self.shared.stop.load(Ordering::Relaxed) {
-            self.clock.block(TICK);
-            producer.poll(Duration::ZERO);
-            let now = self.clock.monotonic();
+            let now = self.wait(producer);
             let behind = sent.saturating_sub((self.visible)());
             if !self.shared.begin.load(Ordering::Relaxed) || behind * (bytes / sent.max(1)) > BEHIND_BYTES {
                 (begun, due_sent) = (now, 0);

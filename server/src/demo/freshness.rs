@@ -44,14 +44,9 @@ impl Freshness {
 }
 
 async fn visible_after(sample: Sample, store: &Store, clock: &Clock) -> Duration {
-    let first = clock.monotonic().saturating_sub(sample.sent);
-    let off0 = next_offset(store, sample.partition);
     loop {
         let took = clock.monotonic().saturating_sub(sample.sent);
         if took > GIVE_UP || next_offset(store, sample.partition).is_some_and(|next| next > sample.offset) {
-            if sample.offset % 50 == 0 {
-                eprintln!("ack {first:?} visible {took:?} off {} next {off0:?} p{}", sample.offset, sample.partition);
-            }
             return took;
         }
         clock.sleep(PAUSE).await;

@@ -30,9 +30,9 @@ const BUSY: &[u8] =
     b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\nretry-after: 1\r\nconnection: close\r\n\
 content-length: 64\r\n\r\n{\"error\":{\"code\":\"53300\",\"message\":\"too many connections\"}}    \n";
 
-/// Serves until `stop`, then lets answers under way end, for at most two seconds.
-pub async fn serve(listener: TcpListener, state: HttpState, stop: CancellationToken) {
-    let clock = state.clock.clone();
+/// Serves until the state's `stop`, then lets answers under way end, for at most two seconds.
+pub async fn serve(listener: TcpListener, state: HttpState) {
+    let (clock, stop) = (state.clock.clone(), state.stop.clone());
     let slots = state.config.connections;
     let free = Arc::new(Semaphore::new(slots));
     let router = router(state);

@@ -30,6 +30,7 @@ use millrace_error::Error;
 use millrace_sql::{Engine, SourceControl};
 use millrace_storage::Store;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// Settings of the door.
 #[derive(Debug, Clone)]
@@ -57,6 +58,8 @@ pub struct HttpState {
     pub readiness: Readiness,
     /// Time.
     pub clock: Clock,
+    /// Says that the server stops.
+    pub stop: CancellationToken,
     /// Settings.
     pub config: Arc<HttpConfig>,
 }

@@ -14,22 +14,35 @@ use millrace_error::{Error, ErrorKind, Result};
 use millrace_sql::{Answer, Body as Rows, RowStream, Session, SnapshotName};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 const SNAPSHOT: HeaderName = HeaderName::from_static("millrace-snapshot");
 /// Above this the header names versions only.
 const SNAPSHOT_HEADER_BYTES: usize = 4 << 10;
 
+/// How long a query may go on once the server stops.
+const LAST_SECOND: Duration = Duration::from_secs(1);
+
 /// The handler. A client that goes away drops this future or the body's stream, and with it the query.
 pub(super) async fn answer(State(state): State<HttpState>, request: Request) -> Response {
+    let stopped = async {
+        state.stop.cancelled().await;
+        state.clock.sleep(LAST_SECOND).await;
+    };
+    let answered = tokio::select! {
+        answered = timed(&state, request) => answered,
+        () = stopped => Err(Error::new(ErrorKind::ShuttingDown, "the server is stopping")),
+    };
+    answered.unwrap_or_else(|error| failure::respond(&error))
+}
+
+async fn timed(state: &HttpState, request: Request) -> Result<Response> {
     let timer = state.metrics.start(Door::Http, &state.clock);
-    match run(&state, request).await {
-        Ok((answer, encoder)) => match begin(answer, encoder, timer).await {
-            Ok(response) => response,
-            Err(error) => failure::respond(&error),
-        },
+    match run(state, request).await {
+        Ok((answer, encoder)) => begin(answer, encoder, timer).await,
         Err(error) => {
             timer.failed();
-            failure::respond(&error)
+            Err(error)
         }
     }
 }
@@ -62,9 +75,21 @@ async fn run(state: &HttpState, request: Request) -> Result<(Answer, Encoder)> {
 async fn wait_for(state: &HttpState, session: &mut Session, offsets: &str) -> Result<()> {
     let set = format!("SET millrace.wait_for = '{}'", offsets.replace('\'', "''"));
     for statement in state.engine.parse(&set)? {
-        session.run(&statement, Vec::new()).await?;
+        session.run(&statement, Vec::new()).await.map_err(|e| in_header(&e))?;
     }
     Ok(())
+}
+
+/// The same error without its position, which is one in a statement that the client never wrote.
+fn in_header(error: &Error) -> Error {
+    let mut shown = Error::new(error.kind(), error.message()).with("header", "Millrace-Wait-For");
+    if let Some(detail) = error.detail_text() {
+        shown = shown.detail(detail);
+    }
+    if let Some(hint) = error.hint_text() {
+        shown = shown.hint(hint);
+    }
+    shown
 }
 
 /// Waits for the first rows, so that an error before them still has its status, then answers with a stream.

@@ -12,7 +12,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
 
 #[derive(Debug)]
 struct NoSources;
@@ -73,11 +72,12 @@ async fn door(connections: usize) -> Door {
         metrics: Arc::new(Metrics::default()),
         readiness: readiness.clone(),
         clock,
+        stop: stop.clone(),
         config: Arc::new(HttpConfig { connections, body_bytes: 4_096, hosts: vec!["db.example".to_owned()] }),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener, state, stop.clone()));
+    tokio::spawn(serve(listener, state));
     Door { address, readiness, stop, store, _dir: dir }
 }
 
@@ -198,5 +198,19 @@ async fn one_connection_too_many_is_told_to_come_back() {
     Clock::system().sleep(Duration::from_millis(100)).await;
     assert_eq!(get_path(&door, "/healthz", "localhost").await.status, 200);
     door.stop.cancel();
+    door.store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_tells_a_query_under_way() {
+    let door = door(8).await;
+    let endless = "SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 1000000) b";
+    let asked = query(&door, "", endless);
+    let stop = async {
+        Clock::system().sleep(Duration::from_millis(200)).await;
+        door.stop.cancel();
+    };
+    let (reply, ()) = tokio::join!(asked, stop);
+    assert_eq!((reply.status, reply.json()["error"]["code"].clone()), (503, Value::from("57P01")), "{}", reply.body);
     door.store.close().await;
 }

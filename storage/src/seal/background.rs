@@ -80,9 +80,10 @@ async fn seal(families: &Families, shared: &Shared, stop: &AtomicBool) {
     while !stop.load(Ordering::Acquire) {
         shared.clock.sleep(TICK).await;
         let now = shared.clock.monotonic();
-        for (table, family) in wanting(&families.load(), shared) {
-            if stop.load(Ordering::Acquire) || retry_at.get(&table).is_some_and(|at| now < *at) {
-                continue;
+        let resting = |table: &str| retry_at.get(table).is_some_and(|at| now < *at);
+        for (table, family) in wanting(&families.load(), shared, resting) {
+            if stop.load(Ordering::Acquire) {
+                return;
             }
             match family.seal().await {
                 Ok(done) => {
@@ -99,14 +100,17 @@ async fn seal(families: &Families, shared: &Shared, stop: &AtomicBool) {
 }
 
 /// Families that should seal now: by their own settings, and the largest one while memory is short.
-fn wanting(families: &BTreeMap<String, Arc<Family>>, shared: &Shared) -> Vec<(String, Arc<Family>)> {
-    let largest = shared
-        .memory
-        .over_soft()
-        .then(|| families.values().filter(|f| !f.is_dropped()).max_by_key(|f| f.unsealed().bytes))
-        .flatten();
-    families
-        .iter()
+fn wanting(
+    families: &BTreeMap<String, Arc<Family>>,
+    shared: &Shared,
+    resting: impl Fn(&str) -> bool,
+) -> Vec<(String, Arc<Family>)> {
+    let awake = || families.iter().filter(|(table, family)| !family.is_dropped() && !resting(table));
+    let largest = awake().map(|(_, family)| (family.unsealed().bytes, family)).max_by_key(|(bytes, _)| *bytes);
+    // Where queries pin the memory, sealing a little frees nothing and makes tiny parts.
+    let worth = shared.memory.segments_limit() / 8;
+    let largest = largest.filter(|(bytes, _)| shared.memory.over_soft() && *bytes >= worth).map(|(_, family)| family);
+    awake()
         .filter(|(_, family)| family.seal_due() || largest.is_some_and(|l| Arc::ptr_eq(l, family)))
         .map(|(table, family)| (table.clone(), Arc::clone(family)))
         .collect()

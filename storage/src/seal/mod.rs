@@ -11,4 +11,4 @@ mod write;
 pub(crate) use background::{Background, Families, on_own_thread};
 pub(crate) use policy::{Unsealed, due};
 pub(crate) use sort::sort_batch;
-pub(crate) use write::{SealInput, WrittenPart, write_parts};
+pub(crate) use write::{SealInput, WrittenPart, remove, write_parts};

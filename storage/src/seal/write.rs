@@ -89,7 +89,9 @@ fn write_shares(context: &Context<'_>, batches: &[RecordBatch], shares: &[Share]
         written.push(PartFile::new(context, share, keep)?.write(batches, share)?);
         Ok(())
     });
-    if let Err(error) = all.and_then(|()| if written.is_empty() { Ok(()) } else { blocks::sync_folder(data) }) {
+    // The partition's entry in `data`, and that of `data` itself, which the first seal makes.
+    let sync = || blocks::sync_folder(data).and_then(|()| data.parent().map_or(Ok(()), blocks::sync_folder));
+    if let Err(error) = all.and_then(|()| if written.is_empty() { Ok(()) } else { sync() }) {
         for part in &written {
             remove(data, &part.meta);
         }
@@ -129,7 +131,7 @@ fn conform(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
 }
 
 /// Best effort: what stays is removed at the next start.
-fn remove(data: &std::path::Path, part: &PartMeta) {
+pub(crate) fn remove(data: &std::path::Path, part: &PartMeta) {
     for file in [path::part_path(data, part), path::checksums(data, &part.partition, part.id)] {
         drop(std::fs::remove_file(file));
     }

@@ -100,13 +100,15 @@ fn wanted(filter: &ScanFilter, table: &TableDef, batch: &RecordBatch, row: usize
     filter.ranges.iter().all(|range| {
         let at = table.index_of(range.column).unwrap();
         let Some(value) = Value::at(batch.column(at), row) else { return false };
-        let compare = |scalar: &Scalar| value.compare(Value::of(scalar));
-        let low =
-            range.low.as_ref().is_none_or(|(v, with)| compare(v).is_none_or(|o| o.is_gt() || (*with && o.is_eq())));
-        let high =
-            range.high.as_ref().is_none_or(|(v, with)| compare(v).is_none_or(|o| o.is_lt() || (*with && o.is_eq())));
-        let listed = range.one_of.as_ref().is_none_or(|all| all.iter().any(|v| compare(v).is_none_or(Ordering::is_eq)));
-        low && high && listed
+        // A listed value outside the range is wanted by nobody, comparable to the row's or not.
+        let within = |value: &Value<'_>| {
+            let compare = |scalar: &Scalar| value.compare(Value::of(scalar));
+            let low = |(v, with): &(Scalar, bool)| compare(v).is_none_or(|o| o.is_gt() || (*with && o.is_eq()));
+            let high = |(v, with): &(Scalar, bool)| compare(v).is_none_or(|o| o.is_lt() || (*with && o.is_eq()));
+            range.low.as_ref().is_none_or(low) && range.high.as_ref().is_none_or(high)
+        };
+        let is = |v: &Scalar| value.compare(Value::of(v)).is_none_or(Ordering::is_eq) && within(&Value::of(v));
+        within(&value) && range.one_of.as_ref().is_none_or(|all| all.iter().any(is))
     })
 }
 
