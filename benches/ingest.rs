@@ -21,15 +21,15 @@ async fn main() {
 
     let server = Server::start().await;
     server.sql(WIKIPEDIA_DDL).await;
-    let (start, before) = (Instant::now(), cpu_seconds(server.pid()));
+    let (start, before) = (Instant::now(), server.cpu_seconds());
     let brokers = kafka.brokers();
     server
         .sql(&format!("CREATE SOURCE w TO wikipedia FROM KAFKA (brokers = '{brokers}', topic = '{topic}') FORMAT JSON"))
         .await;
     server.until("SELECT count(*) FROM wikipedia", &rows.to_string(), Duration::from_secs(600)).await;
-    report("until visible", rows, cpu_seconds(server.pid()) - before, start.elapsed());
+    report("until visible", rows, server.cpu_seconds() - before, start.elapsed());
     server.sql("SEAL TABLE wikipedia").await;
-    report("until in parts", rows, cpu_seconds(server.pid()) - before, start.elapsed());
+    report("until in parts", rows, server.cpu_seconds() - before, start.elapsed());
     let parts = server.one("SELECT sum(bytes) FROM system.parts").await;
     let bytes: f64 = parts.parse().unwrap();
     println!("ingest parts hold {:.1} bytes a row", bytes / rows as f64);
@@ -41,12 +41,4 @@ fn report(what: &str, rows: usize, cpu: f64, wall: Duration) {
         rows as f64 / cpu / 1e6,
         rows as f64 / wall.as_secs_f64() / 1e6
     );
-}
-
-/// User and system time of a process so far.
-fn cpu_seconds(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-    let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
-    ticks / 100.0
 }

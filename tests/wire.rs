@@ -34,7 +34,7 @@ async fn a_query_is_cancelled_wherever_it_is() {
     let client = server.connect().await;
     let cancel = client.cancel_token();
     let long = tokio::spawn(async move {
-        let sql = "SELECT sum(a.value * b.value) FROM generate_series(1, 3000000) a, generate_series(1, 3000000) b";
+        let sql = "SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 3000000) b";
         client.simple_query(sql).await.map(|_| ()).map_err(|e| e.code().map(|c| c.code().to_owned()))
     });
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -42,6 +42,12 @@ async fn a_query_is_cancelled_wherever_it_is() {
     cancel.cancel_query(tokio_postgres::NoTls).await.unwrap();
     assert_eq!(long.await.unwrap(), Err(Some("57014".to_owned())));
     assert!(start.elapsed() < Duration::from_secs(1), "took {:?}", start.elapsed());
+    // P-1: nothing of it goes on behind the client's back.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let before = server.cpu_seconds();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let burnt = server.cpu_seconds() - before;
+    assert!(burnt < 0.5, "{burnt} CPU-seconds in the second after");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,4 +150,30 @@ async fn source_files_feed_tables_and_bad_ones_are_skipped() {
     assert!(server.log_tail().contains("bad.toml") || server.one("SELECT count(*) FROM system.sources").await == "2");
     std::fs::remove_file(folder.join("good.toml")).unwrap();
     server.until("SELECT state FROM system.sources WHERE name = 'filed'", "paused", Duration::from_secs(30)).await;
+}
+
+/// The deepest statements the parser lets through must not overflow a stack: that would end the server.
+#[tokio::test(flavor = "multi_thread")]
+async fn deep_statements_are_answered_or_refused() {
+    let server = Server::start().await;
+    let nested = |n: usize| format!("{}SELECT 1 AS a{}", "SELECT a FROM (".repeat(n), ") z".repeat(n));
+    let statements = [
+        format!("SELECT 1{}", "+1".repeat(990)),
+        format!("SELECT 1{}", "+1".repeat(5_000)),
+        format!("SELECT 1 WHERE true{}", " AND true".repeat(990)),
+        format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(300)),
+        format!("SELECT {}1{}", "(".repeat(150), ")".repeat(150)),
+        nested(40),
+        nested(150),
+        nested(1_000),
+    ];
+    for sql in statements {
+        let start: String = sql.chars().take(40).collect();
+        let answer = millrace_tests::server::rows(&server.connect().await, &sql).await;
+        if let Err(error) = answer {
+            let error = error.as_db_error().unwrap_or_else(|| panic!("{start}…: {error}"));
+            assert!(["54000", "42601"].contains(&error.code().code()), "{start}…: {error}");
+        }
+        assert_eq!(server.one("SELECT 1").await, "1", "alive after {start}…");
+    }
 }

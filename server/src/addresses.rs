@@ -1,12 +1,11 @@
-//! `<data-dir>/addresses.json`: where the doors are, for scripts and tests; and the lock of a running server.
+//! `<data-dir>/addresses.json`: where the doors are, for scripts and tests.
 //!
 //! The file appears by rename when every door is open, and is gone while the server starts or stops. It may only be
-//! touched by the holder of `<data-dir>/server.lock`, so a second server never removes the first one's.
+//! touched by the holder of the data directory's lock, so a second server never removes the first one's.
 
-use millrace_error::{Error, ErrorKind, Result};
+use millrace_error::{Error, Result};
+use millrace_storage::DirLock;
 use serde_json::json;
-use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +13,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(crate) struct DataDir {
     path: PathBuf,
-    _lock: File,
+    lock: Option<DirLock>,
 }
 
 impl DataDir {
@@ -23,22 +22,15 @@ impl DataDir {
     /// # Errors
     /// `WrongState` naming the process that has it; `Io`.
     pub(crate) fn take(path: &Path) -> Result<Self> {
-        std::fs::create_dir_all(path).map_err(|e| Error::io(path.display(), e))?;
-        let path = path.canonicalize().map_err(|e| Error::io(path.display(), e))?;
-        let lock_path = path.join("server.lock");
-        let io = |e| Error::io(lock_path.display(), e);
-        let mut lock =
-            File::options().read(true).write(true).create(true).truncate(false).open(&lock_path).map_err(io)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(held(&path, &mut lock)),
-            Err(TryLockError::Error(e)) => return Err(io(e)),
-        }
-        lock.set_len(0).and_then(|()| lock.rewind()).map_err(io)?;
-        write!(lock, "{}", std::process::id()).map_err(io)?;
-        let dir = Self { path, _lock: lock };
+        let lock = DirLock::take(path)?;
+        let dir = Self { path: lock.path().to_owned(), lock: Some(lock) };
         dir.withdraw()?;
         Ok(dir)
+    }
+
+    /// Hands the lock on to the store, which keeps it until it is closed.
+    pub(crate) fn lock(&mut self) -> Result<DirLock> {
+        self.lock.take().ok_or_else(|| Error::internal("the data directory's lock was handed on before"))
     }
 
     /// Its absolute path.
@@ -80,19 +72,10 @@ impl DataDir {
     }
 }
 
-fn held(path: &Path, lock: &mut File) -> Error {
-    let mut pid = String::new();
-    let by = match lock.read_to_string(&mut pid) {
-        Ok(_) if !pid.is_empty() => format!("process {pid}"),
-        _ => "another process".to_owned(),
-    };
-    Error::new(ErrorKind::WrongState, format!("data directory {} is in use by {by}", path.display()))
-        .hint("one data directory, one server: stop the other, or give this one its own --data-dir")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use millrace_error::ErrorKind;
 
     #[test]
     fn a_second_server_is_told_who_has_it_and_spares_the_file() {
@@ -101,7 +84,7 @@ mod tests {
         first.publish(Some("127.0.0.1:5".parse().unwrap()), None).unwrap();
         let error = DataDir::take(first.path()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::WrongState);
-        assert!(error.message().contains(&format!("process {}", std::process::id())), "{error}");
+        assert!(error.to_string().contains(&format!("pid={}", std::process::id())), "{error}");
         let text = std::fs::read_to_string(first.path().join("addresses.json")).unwrap();
         assert_eq!(text.trim(), format!(r#"{{"pg":"127.0.0.1:5","pid":{}}}"#, std::process::id()));
         let path = first.path().to_owned();

@@ -95,13 +95,14 @@ impl App {
     /// them (`Damage`, `Io`).
     pub async fn build(config: &Config, cpu: Handle, clock: Clock) -> Result<Self> {
         let begun = clock.monotonic();
-        let data_dir = DataDir::take(&config.data_dir)?;
+        let mut data_dir = DataDir::take(&config.data_dir)?;
         let pg_listener = bind("pg", config.pg).await?;
         let http_listener = bind("http", config.http).await?;
         if config.flight.is_some() {
             tracing::info!("the Flight SQL door is not in this version: no port is opened");
         }
-        let store = Store::open(store_config(config, &data_dir), clock.clone()).await?;
+        let lock = data_dir.lock()?;
+        let store = Store::open_locked(lock, &store_config(config, &data_dir), clock.clone()).await?;
         let supervisor =
             Supervisor::start(Arc::clone(&store), ingest_config(config, &data_dir)?, clock.clone()).await?;
         let control: Arc<dyn SourceControl> = Arc::new(SupervisorControl::new(Arc::clone(&supervisor)));

@@ -8,6 +8,11 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Threads of the runtime for sockets.
 const IO_THREADS: usize = 2;
+/// Planning recurses as deep as a statement nests: the parser's bounds (160 levels, 1,000 operators) must fit, also in a
+/// build without optimisation. Only what is touched becomes memory.
+const STACK_BYTES: usize = 128 << 20;
+/// Threads for blocking work at once.
+const BLOCKING_THREADS: usize = 64;
 /// How long tasks left behind may take to notice that the runtime ends.
 const STOP_BOUND: Duration = Duration::from_millis(500);
 
@@ -51,6 +56,8 @@ fn build(name: &str, threads: usize) -> Result<Runtime> {
     Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_name(name)
+        .thread_stack_size(STACK_BYTES)
+        .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()
         .map_err(|e| Error::internal(format!("cannot start the runtime {name}: {e}")).caused_by(e))

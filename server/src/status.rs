@@ -81,6 +81,7 @@ pub fn status(kind: ErrorKind) -> Status {
         K::Conflict => row("40001", 409, G::Aborted),
         K::Dependent => row("2BP01", 409, G::FailedPrecondition),
         K::WrongState => row("55000", 409, G::FailedPrecondition),
+        K::ActiveTransaction => row("25001", 400, G::FailedPrecondition),
         K::Unauthenticated => row("28000", 401, G::Unauthenticated),
         K::Denied => row("42501", 403, G::PermissionDenied),
         K::TooLarge => row("54000", 413, G::ResourceExhausted),
@@ -116,6 +117,7 @@ mod tests {
         check(ErrorKind::UnknownTable, "42P01", 404, GrpcCode::NotFound);
         check(ErrorKind::UnknownColumn, "42703", 400, GrpcCode::InvalidArgument);
         check(ErrorKind::DuplicateTable, "42P07", 409, GrpcCode::AlreadyExists);
+        check(ErrorKind::ActiveTransaction, "25001", 400, GrpcCode::FailedPrecondition);
         check(ErrorKind::Conflict, "40001", 409, GrpcCode::Aborted);
         check(ErrorKind::Denied, "42501", 403, GrpcCode::PermissionDenied);
         check(ErrorKind::TooLarge, "54000", 413, GrpcCode::ResourceExhausted);

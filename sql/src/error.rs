@@ -3,7 +3,7 @@
 //! What enters: a `DataFusionError` and the text it is about. What leaves: an [`Error`] whose kind alone decides the
 //! SQLSTATE. Deliberately absent: SQLSTATEs (see `server`).
 
-use crate::parse::{nearest, position_in};
+use crate::parse::{nearest, position_in, quoted};
 use arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, Diagnostic, SchemaError, Span};
 use datafusion::parquet::errors::ParquetError;
@@ -47,7 +47,13 @@ pub(crate) fn wrap(error: Error) -> DataFusionError {
 
 /// The closest of `names` to a misspelt `wanted`, as a hint.
 pub(crate) fn did_you_mean<'n>(wanted: &str, names: impl IntoIterator<Item = &'n str>) -> Option<String> {
-    nearest(wanted, names).map(|name| format!("perhaps you meant \"{name}\""))
+    nearest(wanted, names).map(|name| format!("perhaps you meant {}", shown(name)))
+}
+
+/// A name in quotes, with a word where the quotes must be written too.
+pub(crate) fn shown(name: &str) -> String {
+    let written = quoted(name);
+    if written == name { format!("\"{name}\"") } else { format!("{written}, written with its double quotes") }
 }
 
 fn span_of(error: &DataFusionError) -> Option<Span> {
@@ -81,7 +87,7 @@ fn convert(error: DataFusionError) -> Error {
         DataFusionError::SchemaError(inner, _) => schema(&inner),
         DataFusionError::Plan(message) => plan(&message),
         DataFusionError::Execution(message) => executed(&message),
-        DataFusionError::NotImplemented(message) => Error::not_supported(first_line(&message)),
+        DataFusionError::NotImplemented(message) => missing(&message),
         DataFusionError::Configuration(message) => Error::new(ErrorKind::InvalidValue, first_line(&message)),
         DataFusionError::ResourcesExhausted(message) => exhausted(&message),
         DataFusionError::IoError(inner) => Error::io("query", inner),
@@ -89,7 +95,7 @@ fn convert(error: DataFusionError) -> Error {
         DataFusionError::ExecutionJoin(inner) if inner.is_cancelled() => {
             Error::new(ErrorKind::Cancelled, "query was cancelled")
         }
-        other => Error::internal(other.to_string()),
+        other => bug(&other.to_string()),
     }
 }
 
@@ -98,21 +104,21 @@ fn borrowed(error: &DataFusionError) -> Error {
     match error {
         DataFusionError::External(inner) => match inner.downcast_ref::<Error>() {
             Some(ours) => copy(ours),
-            None => Error::internal(inner.to_string()),
+            None => bug(&inner.to_string()),
         },
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => borrowed(inner),
         DataFusionError::Shared(inner) => borrowed(inner),
         DataFusionError::ArrowError(inner, _) => arrow_kind(&inner.to_string(), inner),
         DataFusionError::ParquetError(inner) => match inner.as_ref() {
             ParquetError::External(inner) => {
-                inner.downcast_ref::<Error>().map_or_else(|| Error::internal(inner.to_string()), copy)
+                inner.downcast_ref::<Error>().map_or_else(|| bug(&inner.to_string()), copy)
             }
             other => Error::new(ErrorKind::Damage, other.to_string()),
         },
         DataFusionError::ResourcesExhausted(message) => exhausted(message),
         DataFusionError::Plan(message) => plan(message),
         DataFusionError::Execution(message) => executed(message),
-        other => Error::internal(other.to_string()),
+        other => bug(&other.to_string()),
     }
 }
 
@@ -138,7 +144,7 @@ fn external(inner: Box<dyn std::error::Error + Send + Sync>) -> Error {
     };
     match inner.downcast::<ArrowError>() {
         Ok(theirs) => arrow(*theirs),
-        Err(other) => Error::internal(other.to_string()),
+        Err(other) => bug(&other.to_string()),
     }
 }
 
@@ -163,9 +169,15 @@ fn arrow_kind(message: &str, error: &ArrowError) -> Error {
         ArrowError::CastError(what) | ArrowError::ParseError(what) | ArrowError::InvalidArgumentError(what) => {
             value(what)
         }
+        ArrowError::ComputeError(what) => {
+            Error::new(by_words(VALUE_WORDS, what, ErrorKind::InvalidValue), first_line(what))
+        }
+        ArrowError::OffsetOverflowError(_) | ArrowError::DictionaryKeyOverflowError => {
+            Error::new(ErrorKind::OutOfRange, "a result is larger than an array can hold")
+        }
         ArrowError::MemoryError(what) => Error::new(ErrorKind::OutOfMemory, what.clone()),
         ArrowError::NotYetImplemented(what) => Error::not_supported(what.clone()),
-        _ => Error::internal(message.to_owned()),
+        _ => bug(message),
     }
 }
 
@@ -184,7 +196,12 @@ const PLAN_WORDS: &Words = &[
     (&["must be in group by", "must appear in the group by"], ErrorKind::Grouping),
     (&["table function"], ErrorKind::UnknownFunction),
     (&["cannot coerce", "cannot infer common", "incompatible type"], ErrorKind::TypeMismatch),
-    (&["unexpected argument", "type mismatch", "must be boolean"], ErrorKind::TypeMismatch),
+    (&["unexpected argument", "type mismatch", "must be boolean", "non-boolean"], ErrorKind::TypeMismatch),
+    (&["common type", "only supports", "can only be applied to"], ErrorKind::TypeMismatch),
+    (&["argument #", "must be an integer"], ErrorKind::TypeMismatch),
+    (&["calls cannot be nested"], ErrorKind::Grouping),
+    (&["cannot be zero", "must be >= 0", "must be between", "no built-in encoding"], ErrorKind::InvalidValue),
+    (&["invalid escape", "invalid window frame"], ErrorKind::InvalidValue),
     (&["no field named"], ErrorKind::UnknownColumn),
     (&["not supported", "unsupported"], ErrorKind::NotSupported),
 ];
@@ -233,14 +250,44 @@ fn schema(error: &SchemaError) -> Error {
     }
 }
 
+/// What DataFusion has not. It prints trees where it does not know a node: their first word is enough.
+fn missing(message: &str) -> Error {
+    let text = first_line(message);
+    let node = text.split_once(" ast node").and_then(|(_, rest)| rest.split_once(": "));
+    match node.and_then(|(_, tree)| tree.split([' ', '(', '{']).next()) {
+        Some(node) => Error::not_supported(format!("{} is not supported in this version", node.to_uppercase())),
+        None => Error::not_supported(text),
+    }
+}
+
+/// What comes after the first line: functions that there are.
+fn candidates(rest: &str) -> String {
+    let (head, list) = rest.split_once('\n').unwrap_or((rest, ""));
+    let list: Vec<&str> = list.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    format!("{} {}", first_line(head), list.join(", ")).trim_end().to_owned()
+}
+
 fn plan(message: &str) -> Error {
     let text = first_line(message);
     let lower = message.to_lowercase();
+    if let Some(name) = text.strip_prefix("invalid function '").and_then(|rest| rest.split('\'').next()) {
+        let mapped = Error::new(ErrorKind::UnknownFunction, format!("function {name} does not exist"));
+        // DataFusion always names one, however far.
+        let guess = message.split_once("Did you mean '").and_then(|(_, rest)| rest.split('\'').next());
+        return match did_you_mean(name, guess) {
+            Some(hint) => mapped.hint(hint),
+            None => mapped,
+        };
+    }
     let unknown = ["no function matches", "failed to coerce arguments"].iter().any(|words| lower.contains(words));
-    if unknown || lower.starts_with("invalid function") {
+    if unknown {
+        let start = text.find("No function matches").unwrap_or(0);
+        let text = first_line(
+            text.get(start..).unwrap_or(&text).trim_end_matches(". You might need to add explicit type casts"),
+        );
         let mapped = Error::new(ErrorKind::UnknownFunction, text);
         return match message.split_once('\n') {
-            Some((_, rest)) => mapped.hint(first_line(rest)),
+            Some((_, rest)) => mapped.hint(candidates(rest)),
             None => mapped.hint("cast the arguments to the types that the function takes"),
         };
     }
@@ -277,8 +324,38 @@ fn exhausted(message: &str) -> Error {
         .hint("narrow the time range, select fewer columns, add a LIMIT, or raise memory_limit")
 }
 
+/// What DataFusion and Arrow put before a message to say which of them it is from.
+const PREFIXES: [&str; 12] = [
+    "Internal error: ",
+    "External error: ",
+    "Arrow error: ",
+    "Parquet error: ",
+    "Compute error: ",
+    "Cast error: ",
+    "Parser error: ",
+    "Schema error: ",
+    "Invalid argument error: ",
+    "Execution error: ",
+    "Optimizer error: ",
+    "Error during planning: ",
+];
+
+/// A bug of ours, or of DataFusion: which of them is no matter of the user's, nor whom DataFusion would have told.
+fn bug(message: &str) -> Error {
+    if message.contains("regex parse error") {
+        let why = message.lines().find_map(|line| line.trim().strip_prefix("error: ")).unwrap_or("it cannot be parsed");
+        return Error::new(ErrorKind::InvalidValue, format!("invalid regular expression: {why}"));
+    }
+    Error::internal(first_line(message))
+}
+
+/// The message alone, begun in lower case.
 fn first_line(message: &str) -> String {
-    let line = message.lines().next().unwrap_or(message).trim();
+    let mut line = message.lines().next().unwrap_or(message).trim();
+    while let Some(rest) = PREFIXES.iter().find_map(|prefix| line.strip_prefix(prefix)) {
+        line = rest.trim_start();
+    }
+    let line = line.split("This issue was likely caused by").next().unwrap_or(line).trim_end();
     let line = line.strip_suffix('.').unwrap_or(line);
     let mut chars = line.chars();
     match (chars.next(), chars.next()) {
@@ -340,7 +417,25 @@ mod tests {
     }
 
     #[test]
+    fn texts_of_datafusion_stay_inside() {
+        let internal = execution(DataFusionError::Internal("oddness".to_owned()));
+        assert_eq!((internal.kind(), internal.message()), (ErrorKind::Internal, "oddness"));
+        let arrow = |error| execution(DataFusionError::ArrowError(Box::new(error), None));
+        let compute = arrow(ArrowError::ComputeError("Unsupported month".to_owned()));
+        assert_eq!((compute.kind(), compute.message()), (ErrorKind::InvalidValue, "unsupported month"));
+        assert_eq!(arrow(ArrowError::ComputeError("Overflow happened".to_owned())).kind(), ErrorKind::OutOfRange);
+        let nested = DataFusionError::External(
+            "Arrow error: Compute error: odd.\nThis issue was likely caused by a bug, file a bug report".into(),
+        );
+        assert_eq!(execution(nested).message(), "odd");
+    }
+
+    #[test]
     fn near_names_are_hinted() {
+        assert_eq!(
+            did_you_mean("isrobot", ["isRobot"]).unwrap(),
+            "perhaps you meant \"isRobot\", written with its double quotes"
+        );
         assert_eq!(did_you_mean("wikipdia", ["wikipedia", "t"]).unwrap(), "perhaps you meant \"wikipedia\"");
         assert_eq!(did_you_mean("zzz", ["wikipedia", "t"]), None);
     }

@@ -19,6 +19,7 @@ mod admission;
 mod answer;
 mod catalog;
 mod control;
+mod cooperate;
 mod ddl;
 mod dialect;
 mod direct;

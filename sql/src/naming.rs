@@ -8,24 +8,44 @@ use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, IntervalUnit, Schema, SchemaRef, TimeUnit};
 use datafusion::common::{Column, Result};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
-use datafusion::sql::sqlparser::ast::{self, Ident, SelectItem, SetExpr, Statement};
+use datafusion::sql::sqlparser::ast::{self, Ident, SelectItem, SetExpr, Statement, VisitMut, VisitorMut};
 use millrace_schema::TYPE_KEY;
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Names of the columns where the SELECT list alone decides them; `None` leaves the plan's.
 pub(crate) type Names = Vec<Option<String>>;
 
 /// Gives expressions that stand twice in the outermost SELECT list different names, and says what PostgreSQL calls each.
-/// Empty where a wildcard or a set operation leaves it to the plan.
+/// Empty where a wildcard leaves it to the plan.
 pub(crate) fn name_columns(statement: &mut Statement) -> Names {
-    let Statement::Query(query) = statement else { return Vec::new() };
-    let SetExpr::Select(select) = query.body.as_mut() else { return Vec::new() };
+    match statement {
+        Statement::Query(query) => name_body(&mut query.body),
+        _ => Vec::new(),
+    }
+}
+
+/// Of a set operation the left side names the columns; the right has to be unique only.
+fn name_body(body: &mut SetExpr) -> Names {
+    match body {
+        SetExpr::Select(select) => name_list(select),
+        SetExpr::Query(query) => name_body(&mut query.body),
+        SetExpr::SetOperation { left, right, .. } => {
+            name_body(right);
+            name_body(left)
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn name_list(select: &mut ast::Select) -> Names {
+    let plain = select.distinct.is_none();
     let mut names = Vec::with_capacity(select.projection.len());
     let mut seen = HashSet::new();
     for (index, item) in select.projection.iter_mut().enumerate() {
         let (expr, name, key) = match item {
-            SelectItem::UnnamedExpr(expr) => (expr.clone(), name_of(expr), plan_name(expr)),
+            SelectItem::UnnamedExpr(expr) => (expr.clone(), name_of(expr), plan_name(expr, plain)),
             SelectItem::ExprWithAlias { expr, alias } => (expr.clone(), Some(folded(alias)), folded(alias)),
             _ => return Vec::new(),
         };
@@ -38,17 +58,48 @@ pub(crate) fn name_columns(statement: &mut Statement) -> Names {
     names
 }
 
-/// What DataFusion may call the column: casts and qualifiers do not count.
-fn plan_name(expr: &ast::Expr) -> String {
-    match expr {
-        ast::Expr::Cast { expr, .. } | ast::Expr::Nested(expr) => plan_name(expr),
-        ast::Expr::Identifier(name) => folded(name),
-        ast::Expr::CompoundIdentifier(names) => names.last().map(folded).unwrap_or_default(),
-        // DataFusion calls every subquery the same.
-        other => match other.to_string() {
-            text if text.contains("SELECT ") => "(<subquery>)".to_owned(),
-            text => text,
-        },
+/// The same for all expressions that DataFusion may give one name: casts, qualifiers, and which of its names a function is
+/// called by do not count. With `plain` functions of the same arguments are the same: an alias does no harm there.
+fn plan_name(expr: &ast::Expr, plain: bool) -> String {
+    let mut expr = expr.clone();
+    let _ = expr.visit(&mut Bare);
+    let text = match &expr {
+        ast::Expr::Identifier(name) => return name.value.clone(),
+        ast::Expr::Function(function) if plain => {
+            let text = function.to_string();
+            text.strip_prefix(&function.name.to_string()).map(str::to_owned).unwrap_or(text)
+        }
+        other => other.to_string(),
+    };
+    // DataFusion calls every subquery the same.
+    if text.contains("SELECT ") { "(<subquery>)".to_owned() } else { text }
+}
+
+/// Leaves of an expression what DataFusion names it by.
+struct Bare;
+
+impl VisitorMut for Bare {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
+        let bare = match expr {
+            ast::Expr::Cast { expr, .. } | ast::Expr::Nested(expr) => expr.as_ref().clone(),
+            ast::Expr::Identifier(name) => ast::Expr::Identifier(Ident::new(folded(name))),
+            ast::Expr::CompoundIdentifier(names) => {
+                ast::Expr::Identifier(Ident::new(names.last().map(folded).unwrap_or_default()))
+            }
+            ast::Expr::TypedString(typed) => ast::Expr::Value(typed.value.clone()),
+            ast::Expr::Value(value) => match &value.value {
+                ast::Value::Number(digits, _) => match digits.parse::<f64>() {
+                    Ok(number) => ast::Expr::value(ast::Value::Number(number.to_string(), false)),
+                    Err(_) => return ControlFlow::Continue(()),
+                },
+                _ => return ControlFlow::Continue(()),
+            },
+            _ => return ControlFlow::Continue(()),
+        };
+        *expr = bare;
+        ControlFlow::Continue(())
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crate::answer::Description;
 use crate::catalog::QueryCatalog;
+use crate::cooperate::cooperate;
 use crate::direct::{Direct, Shape};
 use crate::engine::Engine;
 use crate::error::{Place, planning};
@@ -94,6 +95,7 @@ pub(crate) async fn plan(
     let optimized = planner.optimize(analyzed).map_err(fail)?;
     let lane = engine.datafusion().lane(rows_left(&optimized).map_err(fail)?).clone();
     let plan = lane.state.query_planner().create_physical_plan(&optimized, lane.state.as_ref()).await.map_err(fail)?;
+    let plan = cooperate(plan).map_err(fail)?;
     let schema = output_schema(&plan.schema(), &query.names);
     Ok(Planned { plan, lane, schema, report: planner.report })
 }

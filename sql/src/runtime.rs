@@ -5,7 +5,7 @@
 
 use crate::catalog::{CATALOG, PUBLIC};
 use crate::engine::EngineConfig;
-use crate::functions::{self, UuidPlanner, UuidRule};
+use crate::functions::{self, InputPlanner, InputRule};
 use datafusion::common::Result;
 use datafusion::config::{ConfigOptions, Dialect};
 use datafusion::execution::context::TaskContext;
@@ -80,13 +80,13 @@ impl Runtime {
 }
 
 fn lane(env: &Arc<RuntimeEnv>, partitions: usize) -> Lane {
-    let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(UuidPlanner)];
+    let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(InputPlanner)];
     let mut builder = SessionStateBuilder::new()
         .with_config(session_config(partitions))
         .with_runtime_env(Arc::clone(env))
         .with_default_features();
     planners.append(builder.expr_planners().get_or_insert_default());
-    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(UuidRule)];
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(InputRule)];
     rules.extend(Analyzer::new().rules);
     builder.scalar_functions().get_or_insert_default().extend(functions::all());
     let state = builder.with_expr_planners(planners).with_analyzer_rules(rules).build();

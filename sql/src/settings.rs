@@ -5,7 +5,7 @@
 
 mod registry;
 
-pub(crate) use registry::WaitFor;
+pub(crate) use registry::{SERVER_VERSION, WaitFor};
 
 use crate::answer::Notice;
 use millrace_error::Result;

@@ -28,6 +28,7 @@
 pub mod catalog;
 pub mod commit_store;
 mod config;
+mod dir_lock;
 mod family;
 pub mod manifest;
 mod memory;
@@ -40,6 +41,7 @@ mod store;
 mod view;
 
 pub use config::StoreConfig;
+pub use dir_lock::DirLock;
 pub use family::{Family, SealOutcome};
 pub use memory::{Charge, MemoryBudget};
 pub use segment::{Chunk, MicroBatch, OffsetRange, ShardWriter};

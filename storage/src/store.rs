@@ -11,6 +11,7 @@
 use crate::catalog::Catalog;
 use crate::commit_store::{CommitStore, LocalCommitStore};
 use crate::config::StoreConfig;
+use crate::dir_lock::DirLock;
 use crate::family::{Family, Shared};
 use crate::manifest::{Op, PartMeta};
 use crate::memory::MemoryBudget;
@@ -22,8 +23,6 @@ use millrace_schema::{
     DEAD_LETTER_SUFFIX, PartitionUnit, Partitioning, TableDef, TableId, dead_letter_columns, dead_letter_name,
 };
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
@@ -39,7 +38,7 @@ pub struct Store {
     /// One change of the set of tables at a time.
     naming: tokio::sync::Mutex<()>,
     background: Background,
-    lock: Mutex<Option<File>>,
+    lock: Mutex<Option<DirLock>>,
 }
 
 const FORMAT: &str = "millrace 1\n";
@@ -51,8 +50,16 @@ impl Store {
     /// # Errors
     /// `WrongState` when another process holds the directory; `Damage` naming file and offset; `Io`.
     pub async fn open(config: StoreConfig, clock: Clock) -> Result<Arc<Self>> {
-        let data_dir = absolute(&config.data_dir)?;
-        let lock = lock(&data_dir)?;
+        let lock = DirLock::take(&config.data_dir)?;
+        Self::open_locked(lock, &config, clock).await
+    }
+
+    /// [`Store::open`] over a directory whose lock the caller took before; `config.data_dir` is not looked at.
+    ///
+    /// # Errors
+    /// `Damage` naming file and offset; `Io`.
+    pub async fn open_locked(lock: DirLock, config: &StoreConfig, clock: Clock) -> Result<Arc<Self>> {
+        let data_dir = lock.path().to_owned();
         let commits: Arc<dyn CommitStore> = Arc::new(LocalCommitStore::open(&data_dir, &clock)?);
         check_format(&*commits).await?;
         let memory = Arc::new(MemoryBudget::new(config.memory_limit));
@@ -197,33 +204,6 @@ fn dead_letter_table(base: &TableDef) -> TableDef {
         columns,
         options: base.options.clone(),
     }
-}
-
-fn absolute(dir: &Path) -> Result<PathBuf> {
-    std::fs::create_dir_all(dir).map_err(|e| Error::io(dir.display(), e))?;
-    dir.canonicalize().map_err(|e| Error::io(dir.display(), e))
-}
-
-/// Takes the lock of a data directory: one directory, one server.
-fn lock(dir: &Path) -> Result<File> {
-    let path = dir.join("LOCK");
-    let io = |e| Error::io(path.display(), e);
-    let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
-    if let Err(error) = file.try_lock() {
-        let mut pid = String::new();
-        let _unreadable = file.read_to_string(&mut pid);
-        return Err(match error {
-            std::fs::TryLockError::WouldBlock => {
-                Error::new(ErrorKind::WrongState, format!("data directory {} is in use", dir.display()))
-                    .with("pid", pid.trim())
-                    .hint("stop the other millrace, or name another directory with --data-dir")
-            }
-            std::fs::TryLockError::Error(e) => io(e),
-        });
-    }
-    file.set_len(0).map_err(io)?;
-    writeln!(file, "{}", std::process::id()).map_err(io)?;
-    Ok(file)
 }
 
 /// Refuses a directory that a newer version wrote; marks a new one.

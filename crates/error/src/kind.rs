@@ -48,6 +48,8 @@ pub enum ErrorKind {
     Dependent,
     /// Not in the state that the call needs (55000).
     WrongState,
+    /// Not within a transaction block: end it first (25001).
+    ActiveTransaction,
     /// Who are you (28000).
     Unauthenticated,
     /// You may not (42501).

@@ -91,9 +91,16 @@ async fn converse(stream: TcpStream, router: Router, stop: CancellationToken, cl
     }
 }
 
+/// Says why and closes. What the client sends meanwhile is read first: closing over unread bytes would reset the
+/// connection, and the client might never see the answer.
 async fn refuse(mut stream: TcpStream, clock: Clock) {
+    let told = async {
+        stream.write_all(BUSY).await?;
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+    };
     tokio::select! {
-        _ = stream.write_all(BUSY) => {}
+        _ = told => {}
         () = clock.sleep(GRACE) => {}
     }
 }

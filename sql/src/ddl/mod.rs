@@ -14,6 +14,7 @@ mod table;
 
 use crate::answer::{Answer, Body, Notice};
 use crate::control::SourceControl;
+use crate::error::shown;
 use crate::parse::{Command, SetValue, TransactionWord, nearest};
 use crate::settings::Settings;
 use arrow::datatypes::SchemaRef;
@@ -36,6 +37,13 @@ pub(crate) struct CommandContext<'a> {
 /// # Errors
 /// By what is wrong, at the place in the string that was parsed.
 pub(crate) async fn run_command(command: Command, ctx: &CommandContext<'_>, settings: &mut Settings) -> Result<Answer> {
+    if settings.in_transaction()
+        && let Some(what) = lasting(&command)
+    {
+        let message = format!("{what} cannot run inside a transaction block");
+        return Err(Error::new(ErrorKind::ActiveTransaction, message)
+            .hint("it could not be rolled back; COMMIT or ROLLBACK first"));
+    }
     match command {
         Command::CreateTable { if_not_exists, def } => table::create(ctx, if_not_exists, *def).await,
         Command::DropTable { if_exists, tables, cascade } => table::drop_tables(ctx, if_exists, &tables, cascade).await,
@@ -79,6 +87,19 @@ pub(crate) async fn run_command(command: Command, ctx: &CommandContext<'_>, sett
     }
 }
 
+/// What a command is called, if it changes more than the session: nothing of that can be undone.
+fn lasting(command: &Command) -> Option<&'static str> {
+    match command {
+        Command::CreateTable { .. } => Some("CREATE TABLE"),
+        Command::DropTable { .. } => Some("DROP TABLE"),
+        Command::SealTable(_) => Some("SEAL TABLE"),
+        Command::CreateSource(_) => Some("CREATE SOURCE"),
+        Command::PauseSource(_) | Command::ResumeSource(_) => Some("ALTER SOURCE"),
+        Command::DropSource { .. } => Some("DROP SOURCE"),
+        Command::Show(_) | Command::Set(_) | Command::Reset(_) | Command::Discard(_) | Command::Transaction(_) => None,
+    }
+}
+
 /// The columns that a command answers; `None` where it answers a tag.
 ///
 /// # Errors
@@ -105,7 +126,7 @@ fn family(ctx: &CommandContext<'_>, table: &str, at: usize) -> Result<Arc<Family
         let error = Error::new(ErrorKind::UnknownTable, format!("relation \"{table}\" does not exist")).at(at);
         let families = ctx.store.families();
         match nearest(table, families.iter().map(|(name, _)| name.as_str())) {
-            Some(near) => error.hint(format!("did you mean \"{near}\"?")),
+            Some(near) => error.hint(format!("did you mean {}?", shown(near))),
             None => error.hint("SHOW TABLES lists the tables"),
         }
     })

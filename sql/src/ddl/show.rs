@@ -6,7 +6,7 @@ use super::source::unknown_source;
 use super::{CommandContext, family};
 use crate::answer::{Answer, Body};
 use crate::control::SourceStatus;
-use crate::parse::{Name, ShowWhat};
+use crate::parse::{Name, ShowWhat, quoted};
 use crate::settings::Settings;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -124,14 +124,6 @@ fn rows_from(view: &FamilyView, source: &SourceStatus) -> (u64, u64) {
     let shards = view.shards.iter().filter(|s| *s.topic == *topic);
     let unsealed = shards.flat_map(|s| s.positions.values());
     unsealed.fold((rows, dead), |sum, p| (sum.0 + p.rows, sum.1 + p.dead_letters))
-}
-
-/// A name as SQL must write it.
-fn quoted(name: &str) -> String {
-    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        && !crate::parse::is_reserved(name);
-    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
 fn string(text: &str) -> String {

@@ -4,6 +4,7 @@
 
 use super::{CommandContext, done, family, notice};
 use crate::answer::{Answer, Notice};
+use crate::error::shown;
 use crate::parse::{CreateSource, Name, nearest};
 use millrace_error::{Error, ErrorKind, Result};
 use millrace_schema::{DEAD_LETTER_SUFFIX, SourceDef, SourceOrigin, TableDef, TableId};
@@ -53,7 +54,7 @@ fn source_def(create: &CreateSource, table: &TableDef) -> Result<SourceDef> {
             let message = format!("column \"{}\" of relation \"{}\" does not exist", column.text, table.name);
             let error = Error::new(ErrorKind::UnknownColumn, message).at(column.at);
             match nearest(&column.text, table.columns.iter().map(|c| c.name.as_str())) {
-                Some(near) => error.hint(format!("did you mean \"{near}\"?")),
+                Some(near) => error.hint(format!("did you mean {}?", shown(near))),
                 None => error,
             }
         })?;
@@ -107,7 +108,7 @@ pub(super) fn unknown_source(ctx: &CommandContext<'_>, name: &Name) -> Error {
     let error = Error::new(ErrorKind::UnknownObject, format!("source \"{}\" does not exist", name.text)).at(name.at);
     let all = ctx.sources.status();
     match nearest(&name.text, all.iter().map(|s| s.name.as_str())) {
-        Some(near) => error.hint(format!("did you mean \"{near}\"?")),
+        Some(near) => error.hint(format!("did you mean {}?", shown(near))),
         None => error.hint("SHOW SOURCES lists the sources"),
     }
 }

@@ -4,7 +4,7 @@
 
 use super::{CommandContext, done, family, notice};
 use crate::answer::{Answer, Notice};
-use crate::parse::RelationName;
+use crate::parse::{RelationName, quoted};
 use millrace_error::{Error, ErrorKind, Result};
 use millrace_schema::{DEAD_LETTER_SUFFIX, SourceOrigin, TableDef};
 use millrace_storage::Family;
@@ -65,9 +65,11 @@ fn dependents(table: &str, family: &Family, cascade: bool) -> Result<Vec<Notice>
     if !cascade {
         let lines: Vec<String> = sources.iter().map(|s| format!("source {s} depends on table {table}")).collect();
         let message = format!("cannot drop table {table} because other objects depend on it");
-        return Err(Error::new(ErrorKind::Dependent, message)
-            .detail(lines.join("\n"))
-            .hint(format!("Use DROP TABLE {table} CASCADE, or DROP SOURCE {first} before.")));
+        return Err(Error::new(ErrorKind::Dependent, message).detail(lines.join("\n")).hint(format!(
+            "Use DROP TABLE {} CASCADE, or DROP SOURCE {} before.",
+            quoted(table),
+            quoted(first)
+        )));
     }
     let mut notices = vec![notice("00000", format!("drop cascades to source {}", sources.join(", source ")))];
     for state in view.manifest.sources.values() {
@@ -89,7 +91,7 @@ fn refuse_dead_letters(ctx: &CommandContext<'_>, table: &str, at: usize) -> Resu
         return Ok(());
     }
     let message = format!("cannot drop table {table} because table {base} requires it");
-    Err(Error::new(ErrorKind::Dependent, message).hint(format!("You can drop table {base} instead.")).at(at))
+    Err(Error::new(ErrorKind::Dependent, message).hint(format!("You can drop table {} instead.", quoted(base))).at(at))
 }
 
 /// Seals a table; its dead letters go with it, under either name.

@@ -3,13 +3,14 @@
 //! What enters: nothing. What leaves: scalar functions to register. `millrace_offsets` is made anew for each query,
 //! because it speaks of that query's snapshot.
 
+mod input;
 mod now;
 mod offsets;
 mod session;
 mod uuid;
 
+pub(crate) use input::{InputPlanner, InputRule};
 pub(crate) use offsets::{fold, offsets_function};
-pub(crate) use uuid::{UuidPlanner, UuidRule};
 
 use datafusion::logical_expr::ScalarUDF;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ pub(crate) const OFFSETS: &str = "millrace_offsets";
 /// What every session has.
 pub(crate) fn all() -> Vec<Arc<ScalarUDF>> {
     let mut all = session::all();
-    all.push(now::function());
+    all.extend(now::all());
     all.extend(uuid::all());
     all
 }

@@ -1,5 +1,6 @@
 //! What clients ask first: who, where, which version.
 
+use crate::settings::SERVER_VERSION;
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
@@ -16,7 +17,8 @@ struct Constant {
 
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     let text = |value: &str| ScalarValue::Utf8View(Some(value.to_owned()));
-    let version = format!("PostgreSQL 16.6 (Millrace {}) on {}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
+    let version =
+        format!("PostgreSQL {SERVER_VERSION} (Millrace {}) on {}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
     let pid = i32::try_from(std::process::id()).unwrap_or(i32::MAX);
     vec![
         constant("version", &[], text(&version)),

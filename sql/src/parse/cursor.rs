@@ -213,7 +213,8 @@ impl<'a> Cursor<'a> {
     }
 }
 
-fn is_word(token: &Token, word: &str) -> bool {
+/// Whether a token is this word, unquoted.
+pub(super) fn is_word(token: &Token, word: &str) -> bool {
     matches!(token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word))
 }
 

@@ -5,6 +5,7 @@
 //! Deliberately absent: names of tables and columns that exist (see `ddl` and planning), and running anything.
 
 mod bounded;
+mod clauses;
 mod column_type;
 mod command;
 mod constant;
@@ -28,7 +29,7 @@ pub(crate) use cursor::Name;
 pub(crate) use literal::parse_text;
 pub(crate) use suggest::nearest;
 pub(crate) use time::zone_offset;
-pub(crate) use words::is_reserved;
+pub(crate) use words::quoted;
 
 use cursor::Cursor;
 use datafusion::sql::sqlparser::ast;

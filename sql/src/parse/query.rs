@@ -8,7 +8,7 @@ use super::bounded::BoundedDialect;
 use super::cursor::Cursor;
 use super::tokens::Tok;
 use super::words::CLAUSES;
-use super::{fault, nearest};
+use super::{clauses, fault, nearest};
 use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement};
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan};
@@ -36,10 +36,11 @@ pub(super) fn query(c: &Cursor<'_>) -> Result<ParsedQuery> {
     let tokens = c.rest();
     let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else { return Err(c.error()) };
     check_depth(tokens)?;
-    let dialect = BoundedDialect::new(tokens.len());
+    let spelt = clauses::respell(tokens);
+    let dialect = BoundedDialect::new(spelt.len());
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(NESTING_MAX)
-        .with_tokens_with_locations(tokens.iter().map(|t| relative(t, first.from)).collect());
+        .with_tokens_with_locations(spelt.iter().map(|t| relative(t, first.from)).collect());
     let parsed = parser.parse_statement().and_then(|statement| match parser.peek_token_ref().token {
         Token::EOF => Ok(statement),
         _ => parser.expected_ref("end of statement", parser.peek_token_ref()),
@@ -47,10 +48,11 @@ pub(super) fn query(c: &Cursor<'_>) -> Result<ParsedQuery> {
     if dialect.exhausted() {
         return Err(too_deep(first.at));
     }
-    let statement = parsed.map_err(|error| refused(c, &parser, &error))?;
+    let mut statement = parsed.map_err(|error| refused(c, &parser, &error))?;
     if let Some(what) = data_modifying(&statement) {
         return Err(fault::later(what, first.at));
     }
+    clauses::settle(&mut statement, tokens)?;
     let text = c.sql().get(first.start..last.end).unwrap_or_default().to_owned();
     Ok(ParsedQuery { statement: Box::new(statement), text, offset: first.at.saturating_sub(1) })
 }

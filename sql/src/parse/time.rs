@@ -1,9 +1,10 @@
 //! Dates and times as text → numbers, by PostgreSQL's ISO rules.
 //!
 //! What enters: text. What leaves: days since 1970, microseconds since midnight or since 1970 (UTC where no zone is said).
-//! Deliberately absent: names of months and weekdays, zones by name, `now`: a constant must not depend on who reads it.
+//! Deliberately absent: names of months and weekdays, `now`: a constant must not depend on who reads it.
 
-use chrono::NaiveDate;
+use arrow::array::timezone::Tz;
+use chrono::{DateTime, MappedLocalTime, NaiveDate, Offset, TimeDelta, TimeZone};
 use millrace_error::{Error, ErrorKind, Result};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
@@ -18,7 +19,7 @@ fn bad(ty: &str, text: &str) -> Error {
 /// Days since 1970.
 pub(super) fn date(text: &str) -> Result<i64> {
     match whole(text) {
-        Some(Moment { days, micros: None, zone_seconds: None }) => Ok(days),
+        Some(Moment { days, micros: None, zone: None }) => Ok(days),
         // As PostgreSQL does, a time after the date is read and dropped.
         Some(Moment { days, .. }) => Ok(days),
         None => Err(bad("date", text)),
@@ -41,7 +42,12 @@ pub(super) fn timestamp(text: &str) -> Result<i64> {
 pub(super) fn timestamptz(text: &str) -> Result<i64> {
     let moment = whole(text).ok_or_else(|| bad("timestamp with time zone", text))?;
     let local = moment.days * MICROS_PER_DAY + moment.micros.unwrap_or(0);
-    Ok(local - moment.zone_seconds.unwrap_or(0) * MICROS_PER_SECOND)
+    let east = match moment.zone {
+        None => 0,
+        Some(Zone::East(seconds)) => seconds,
+        Some(Zone::Named(zone)) => east_of_utc(zone, local).ok_or_else(|| bad("timestamp with time zone", text))?,
+    };
+    Ok(local - east * MICROS_PER_SECOND)
 }
 
 /// Seconds east of UTC of `Z`, `UTC`, `+02`, `-0330`, `+05:30:00`.
@@ -71,28 +77,58 @@ pub(crate) fn zone_offset(text: &str) -> Option<i64> {
     (fields.len() <= 3).then_some(sign * seconds)
 }
 
+/// Seconds east of UTC of a zone by its name, at a local time. As PostgreSQL does: of two the later moment's, of none the one
+/// before the gap.
+fn east_of_utc(zone: Tz, local_micros: i64) -> Option<i64> {
+    let local = DateTime::from_timestamp_micros(local_micros)?.naive_utc();
+    let offset = match zone.offset_from_local_datetime(&local) {
+        MappedLocalTime::Single(offset) | MappedLocalTime::Ambiguous(_, offset) => offset,
+        MappedLocalTime::None => zone.offset_from_utc_datetime(&local.checked_sub_signed(TimeDelta::try_days(1)?)?),
+    };
+    Some(i64::from(offset.fix().local_minus_utc()))
+}
+
+/// A zone as it stands after a time.
+pub(super) enum Zone {
+    /// So many seconds east of UTC.
+    East(i64),
+    /// A zone of the time zone database.
+    Named(Tz),
+}
+
+/// The zone of this name, or so far from UTC.
+pub(super) fn zone_of(text: &str) -> Option<Zone> {
+    if let Some(seconds) = zone_offset(text) {
+        return Some(Zone::East(seconds));
+    }
+    if !text.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        return None;
+    }
+    text.parse().ok().map(Zone::Named)
+}
+
 struct Moment {
     days: i64,
     micros: Option<i64>,
-    zone_seconds: Option<i64>,
+    zone: Option<Zone>,
 }
 
 fn whole(text: &str) -> Option<Moment> {
     let text = text.trim();
     if text.eq_ignore_ascii_case("epoch") {
-        return Some(Moment { days: 0, micros: Some(0), zone_seconds: Some(0) });
+        return Some(Moment { days: 0, micros: Some(0), zone: Some(Zone::East(0)) });
     }
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(text.len());
     let (date, rest) = text.split_at(end);
     let days = calendar(date)?;
     let rest = rest.strip_prefix(['T', 't']).unwrap_or(rest).trim_start();
     if rest.is_empty() {
-        return Some(Moment { days, micros: None, zone_seconds: None });
+        return Some(Moment { days, micros: None, zone: None });
     }
     let (micros, zone) = clock(rest)?;
     let zone = zone.trim();
-    let zone_seconds = if zone.is_empty() { None } else { Some(zone_offset(zone)?) };
-    Some(Moment { days, micros: Some(micros), zone_seconds })
+    let zone = if zone.is_empty() { None } else { Some(zone_of(zone)?) };
+    Some(Moment { days, micros: Some(micros), zone })
 }
 
 /// `2026-01-31` or `20260131`, years 0001 to 9999.
@@ -160,6 +196,14 @@ mod tests {
         {
             assert_eq!(timestamptz(text).unwrap_err().kind(), ErrorKind::InvalidTime, "{text}");
         }
+        for (text, utc) in [
+            ("2015-09-12 12:00 Europe/Berlin", "2015-09-12 10:00"),
+            ("2015-03-29 02:30 Europe/Berlin", "2015-03-29 01:30"),
+            ("2015-10-25 02:30 Europe/Berlin", "2015-10-25 01:30"),
+        ] {
+            assert_eq!(timestamptz(text).unwrap(), timestamptz(utc).unwrap(), "{text}");
+        }
+        assert!(timestamptz("2015-09-12 12:00 Europe/Nowhere").is_err());
         assert_eq!(timestamp("1970-01-01 01:00:00+05").unwrap(), 3_600_000_000);
         assert_eq!(date("1970-02-01").unwrap(), 31);
         assert_eq!(date("19700201").unwrap(), 31);

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The version of PostgreSQL whose behaviour we show; psql chooses its catalog queries by it.
-const SERVER_VERSION: &str = "14.19";
+pub(crate) const SERVER_VERSION: &str = "14.19";
 
 /// Source → topic → partition → next offset.
 pub(crate) type WaitFor = BTreeMap<String, BTreeMap<String, BTreeMap<i32, i64>>>;

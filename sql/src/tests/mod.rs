@@ -1,6 +1,7 @@
 //! The engine over a real store in a temporary directory.
 
 mod limits;
+mod postgres;
 mod queries;
 mod system;
 
