@@ -7,7 +7,7 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 
 ## Builds Millrace and runs its main job on embedded defaults; Ctrl-C stops it.
 demo:
-	cargo run --quiet --bin millrace -- demo
+	cargo run --bin millrace -- demo
 
 ## All that CI checks.
 test: lint

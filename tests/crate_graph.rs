@@ -1,8 +1,7 @@
 //! Crates point one way; `ingest` and `sql` never see each other; storage knows no engine and no client.
 
-use millrace_tests::checkout;
+use millrace_tests::cargo_metadata;
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 
 /// Allowed edges between our crates (dev-dependencies may add `testkit`).
 const ALLOWED: &[(&str, &[&str])] = &[
@@ -28,17 +27,6 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("schema", &["tokio", "datafusion", "parquet"]),
 ];
 
-fn metadata() -> serde_json::Value {
-    let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--offline", "--filter-platform", &platform])
-        .current_dir(checkout())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
 /// Package name → names of the packages it depends on, dev-dependencies apart.
 fn edges(metadata: &serde_json::Value) -> BTreeMap<String, BTreeSet<String>> {
     let packages = metadata["packages"].as_array().unwrap();
@@ -60,7 +48,7 @@ fn edges(metadata: &serde_json::Value) -> BTreeMap<String, BTreeSet<String>> {
 
 #[test]
 fn crates_point_one_way() {
-    let edges = edges(&metadata());
+    let edges = edges(&cargo_metadata());
     let ours = edges.keys().filter_map(|name| name.strip_prefix("millrace-"));
     for name in ours {
         let allowed = ALLOWED.iter().find(|(n, _)| *n == name).unwrap_or_else(|| panic!("no rule for {name}")).1;
@@ -72,7 +60,7 @@ fn crates_point_one_way() {
 
 #[test]
 fn boundaries_hold_all_the_way_down() {
-    let edges = edges(&metadata());
+    let edges = edges(&cargo_metadata());
     for (name, forbidden) in FORBIDDEN {
         let mut below = BTreeSet::new();
         let mut todo = vec![format!("millrace-{name}")];

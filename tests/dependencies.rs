@@ -1,18 +1,9 @@
 //! `deny.toml` holds: licences, sources and bans of every package in the lock file, checked offline.
 
-use millrace_tests::checkout;
-use std::process::Command;
+use millrace_tests::{cargo_metadata, checkout};
 
 fn packages() -> Vec<serde_json::Value> {
-    let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--offline", "--filter-platform", &platform])
-        .current_dir(checkout())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    metadata["packages"].as_array().unwrap().clone()
+    cargo_metadata()["packages"].as_array().unwrap().clone()
 }
 
 fn deny() -> toml::Table {

@@ -18,6 +18,18 @@ pub fn checkout() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
+/// `cargo metadata` of the checkout, for this machine's platform, offline.
+pub fn cargo_metadata() -> serde_json::Value {
+    let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let output = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["metadata", "--format-version", "1", "--offline", "--filter-platform", &platform])
+        .current_dir(checkout())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
 /// The folder that keeps what tests fetch.
 pub fn cache() -> PathBuf {
     match std::env::var_os("MILLRACE_CACHE") {
