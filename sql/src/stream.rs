@@ -1,20 +1,22 @@
 //! Rows of a plan: made on the CPU runtime, handed over a bounded channel.
 //!
 //! What enters: a physical plan. What leaves: a [`RowStream`]. Dropping it aborts the task, and with it everything the
-//! plan holds (P-1). The stream keeps the snapshot and the resident parts it reads alive.
+//! plan holds (P-1). The task keeps the snapshot and the resident parts it reads alive.
 
 use crate::answer::RowStream;
 use crate::error::execution;
 use crate::naming::dress;
 use crate::plan::Planned;
+use crate::runtime::Lane;
 use crate::scan::ScanReport;
 use crate::snapshot::Snapshot;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{StreamExt, stream};
 use millrace_clock::Clock;
 use millrace_error::{Error, ErrorKind, Result};
+use millrace_storage::Store;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -23,6 +25,9 @@ use tokio::task::JoinHandle;
 
 /// Batches made ahead of the reader.
 const BATCHES_AHEAD: usize = 2;
+/// How long an unread result may pin segments while memory for them is used up, and how often that is looked at.
+const PINNED_MAX: Duration = Duration::from_secs(5);
+const PINNED_CHECK: Duration = Duration::from_millis(250);
 
 /// When a statement must have ended.
 #[derive(Debug, Clone)]
@@ -98,12 +103,10 @@ impl<T> Tied<T> {
 
 /// One plan under way. Fields drop in this order: the task first.
 struct Running {
-    task: Tied<()>,
-    batches: mpsc::Receiver<Result<RecordBatch>>,
+    task: Tied<Result<()>>,
+    batches: mpsc::Receiver<RecordBatch>,
     schema: SchemaRef,
     deadline: Deadline,
-    _report: Arc<ScanReport>,
-    _snapshot: Arc<Snapshot>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -117,18 +120,8 @@ pub(crate) fn start(
 ) -> RowStream {
     let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
     let Planned { plan, lane, schema, report } = planned;
-    let task = Tied::spawn(runtime, async move {
-        let mut rows = match execute_stream(plan, lane.task) {
-            Ok(rows) => rows,
-            Err(error) => return drop(sender.send(Err(execution(error))).await),
-        };
-        while let Some(batch) = rows.next().await {
-            if sender.send(batch.map_err(execution)).await.is_err() {
-                return;
-            }
-        }
-    });
-    let running = Running { task, batches, schema, deadline, _report: report, _snapshot: snapshot, _permit: permit };
+    let task = Tied::spawn(runtime, make(plan, lane, report, snapshot, sender));
+    let running = Running { task, batches, schema, deadline, _permit: permit };
     stream::unfold(Some(running), |running| async move {
         let mut running = running?;
         match running.next().await {
@@ -140,6 +133,43 @@ pub(crate) fn start(
     .boxed()
 }
 
+/// Makes the rows. What they are read from is held here, so that it goes when this ends, read to the end or not.
+async fn make(
+    plan: Arc<dyn ExecutionPlan>,
+    lane: Lane,
+    report: Arc<ScanReport>,
+    snapshot: Arc<Snapshot>,
+    sender: mpsc::Sender<RecordBatch>,
+) -> Result<()> {
+    let _held = report;
+    let mut rows = execute_stream(plan, lane.task).map_err(execution)?;
+    while let Some(batch) = rows.next().await {
+        let batch = batch.map_err(execution)?;
+        tokio::select! {
+            biased;
+            sent = sender.send(batch) => if sent.is_err() { return Ok(()) },
+            error = in_the_way(snapshot.store()) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Ends, with the error for it, when memory for segments has been used up for [`PINNED_MAX`] while nobody reads: what the
+/// query pins must not stop ingestion for as long as its client likes.
+async fn in_the_way(store: &Store) -> Error {
+    let mut since = None;
+    loop {
+        store.clock().sleep(PINNED_CHECK).await;
+        let now = store.clock().monotonic();
+        if !store.memory().over_hard() {
+            since = None;
+        } else if now.saturating_sub(*since.get_or_insert(now)) >= PINNED_MAX {
+            return Error::new(ErrorKind::OutOfMemory, "the query's unread result held memory that ingestion needs")
+                .hint("read the result faster, or ask for less at a time");
+        }
+    }
+}
+
 impl Running {
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
         let received = {
@@ -147,9 +177,9 @@ impl Running {
             self.deadline.bound(async { Ok(batches.recv().await) }).await?
         };
         match received {
-            Some(batch) => dress(&batch?, &self.schema).map(Some),
+            Some(batch) => dress(&batch, &self.schema).map(Some),
             None => {
-                self.task.join().await?;
+                self.task.join().await??;
                 Ok(None)
             }
         }

@@ -38,6 +38,21 @@ async fn a_dropped_stream_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_unread_result_gives_way_to_ingestion() {
+    let mut f = Fixture::new(512 << 20).await;
+    let answer = f.answer("SELECT i FROM generate_series(1, 20000000) AS g(i)").await.unwrap();
+    let Body::Rows { rows, .. } = answer.body else { panic!("no rows") };
+    let memory = Arc::clone(f.engine.store().memory());
+    let held = memory.charge_segment(memory.segments_limit() + 1);
+    Clock::system().sleep(Duration::from_millis(6_500)).await;
+    let last = rows.collect::<Vec<_>>().await.pop().unwrap();
+    assert_eq!(last.unwrap_err().kind(), ErrorKind::OutOfMemory);
+    drop(held);
+    memory_returns(&f.engine).await;
+    assert_eq!(f.rows("SELECT 1").await, ["1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn statement_timeout_ends_the_whole_stream() {
     let mut f = Fixture::new(512 << 20).await;
     f.rows("SET statement_timeout = '200ms'").await;
