@@ -19,6 +19,7 @@ async fn main() {
     let kafka = Arc::new(Kafka::shared());
     for (name, options) in [("steady", ""), ("sealing", ", seal_rows = 5000, seal_age = '1s'")] {
         let latencies = measure(&kafka, name, options, rate, seconds).await;
+        windows(&latencies, rate);
         report(name, rate, latencies);
     }
 }
@@ -77,7 +78,8 @@ fn produce(kafka: &Kafka, topic: &str, start: Instant, rate: u64, total: u64) ->
             break;
         }
         let next = Duration::from_micros(tick * 1_000_000 / BATCHES_PER_SECOND);
-        producer.poll(next.saturating_sub(start.elapsed()));
+        // Not `poll(wait)`: below a millisecond the client spins, and takes a core from those it measures.
+        producer.poll(Duration::ZERO);
         std::thread::sleep(next.saturating_sub(start.elapsed()));
     }
     producer.flush(Duration::from_secs(30)).unwrap();
@@ -99,6 +101,16 @@ async fn answers(server: &Server, start: Instant, total: u64, done: &AtomicBool)
         tokio::time::sleep(Duration::from_micros(500)).await;
     }
     answers
+}
+
+/// Median and p99 of each five seconds, in order: warm-up and stalls show here.
+fn windows(latencies: &[u64], rate: u64) {
+    let shown = latencies.chunks(usize::try_from(rate * 5).unwrap()).map(|window| {
+        let mut sorted = window.to_vec();
+        sorted.sort_unstable();
+        format!("{:.1}/{:.1}", sorted[sorted.len() / 2] as f64 / 1e3, sorted[sorted.len() * 99 / 100] as f64 / 1e3)
+    });
+    println!("freshness p50/p99 ms of each 5 s: {}", shown.collect::<Vec<_>>().join(" "));
 }
 
 fn report(name: &str, rate: u64, mut latencies: Vec<u64>) {

@@ -45,7 +45,7 @@ const QUERIES: [(&str, &str); 12] = [
 async fn main() {
     let rows = std::env::args().nth(1).map_or(5_000_000, |a| a.parse::<i64>().expect("a number"));
     let dir = tempfile::tempdir().unwrap();
-    // No resident columns here: every part is read from Parquet, as bare DataFusion and DuckDB do.
+    // As a user has it: part of the rows stays resident, within a tenth of this limit.
     let store = Store::open(StoreConfig::new(dir.path(), 4 << 30), Clock::system()).await.unwrap();
     let config = EngineConfig { parallelism: 2 };
     let engine =

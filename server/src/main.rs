@@ -7,6 +7,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    millrace_sys::tune_allocator();
     let cli = millrace_server::args::Cli::parse();
     match millrace_server::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
