@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const FILE_LINES_MAX: usize = 500;
-/// A `tests.rs` beside its module holds tables of cases.
-const TEST_FILE_LINES_MAX: usize = 800;
 const FUNCTION_LINES_MAX: usize = 70;
 const BANNED_NAMES: [&str; 8] = ["utils", "util", "helpers", "helper", "common", "misc", "manager", "types"];
 
@@ -36,8 +34,7 @@ fn report(what: &str, found: Vec<String>) {
 fn files_are_short() {
     let long = sources().into_iter().filter_map(|(path, text)| {
         let lines = text.lines().take_while(|l| !l.starts_with("#[cfg(test)]")).count();
-        let max = if path.ends_with("tests.rs") { TEST_FILE_LINES_MAX } else { FILE_LINES_MAX };
-        (lines > max).then(|| format!("{} ({lines})", path.display()))
+        (lines > FILE_LINES_MAX).then(|| format!("{} ({lines})", path.display()))
     });
     report(&format!("over {FILE_LINES_MAX} lines before their tests"), long.collect());
 }

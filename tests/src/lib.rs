@@ -13,9 +13,10 @@ pub use server::{Server, ServerOptions};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// The top of the checkout.
+/// The top of the checkout. Asked at run time first: a cached build of another checkout may be taken for this one's.
 pub fn checkout() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    PathBuf::from(package).parent().unwrap().to_owned()
 }
 
 /// `cargo metadata` of the checkout, for this machine's platform, offline.
